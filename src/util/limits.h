@@ -1,0 +1,67 @@
+/* Every maximum on what comes from the network or a file, in one place (design: invariant 8). */
+#ifndef UTIL_LIMITS_H
+#define UTIL_LIMITS_H
+
+#define KIB(n) ((size_t)(n) * 1024)
+#define MIB(n) ((size_t)(n) * 1024 * 1024)
+
+enum {
+  /* a request on its way in */
+  LIMIT_TARGET = 4096,       /* bytes of the request target: 414 */
+  LIMIT_METHOD = 32,         /* bytes of the method: 400 */
+  LIMIT_HEADERS = 100,       /* header fields: 431 */
+  LIMIT_HEADER_BYTES = 16384, /* bytes of all header fields: 431 */
+  LIMIT_SERVICE_PATH = 256,
+  LIMIT_CREDENTIAL = 8192,   /* bytes of a credential, a JWT included */
+  LIMIT_LINGER = 1048576,    /* bytes discarded behind a refusal */
+  LIMIT_LINGER_MS = 2000,
+  LIMIT_LINGERING = 256,     /* connections that linger at once */
+  LIMIT_ACCEPTS_A_TURN = 16,
+
+  /* JSON documents that we read ourselves */
+  LIMIT_JSON_VALUES = 50000,
+  LIMIT_JSON_DEPTH = 64,
+  LIMIT_JWT_DEPTH = 16,
+  LIMIT_JWT_VALUES = 2000,
+
+  /* keys */
+  LIMIT_JWKS_BYTES = 262144,
+  LIMIT_JWKS_KEYS = 100,
+  LIMIT_KID = 256,
+  LIMIT_RSA_MIN_BITS = 2048,
+  LIMIT_RSA_MAX_BITS = 8192,
+
+  /* identity providers */
+  LIMIT_IDP_REPLY = 262144,
+  LIMIT_IDP_HEADERS = 32768,
+
+  /* identities */
+  LIMIT_ISSUER = 512,
+  LIMIT_SUBJECT = 512,
+  LIMIT_CLIENT = 512,
+  LIMIT_SCOPE = 128,
+  LIMIT_SCOPES = 200,
+  LIMIT_CLAIMS = 65536, /* bytes of a principal's claims as JSON */
+  LIMIT_REQUEST_ARENA = 1048576,
+
+  /* upstream replies */
+  LIMIT_UPSTREAM_HEADERS = 32768,
+  LIMIT_SSE_LINE = 1048576,
+  LIMIT_STREAM_BUFFER = 65536, /* bytes kept for a client that reads slowly */
+
+  /* configuration */
+  LIMIT_CONFIG_FILE = 1048576,
+  LIMIT_CONFIG_FILES = 256,
+  LIMIT_CONFIG_WORDS = 100000,
+  LIMIT_WORD = 4096,
+  LIMIT_STACK_LINES = 32,
+  LIMIT_INCLUDE_DEPTH = 8,
+  LIMIT_SECRET_FILE = 65536,
+  LIMIT_TOKEN_FILE = 8388608,
+  LIMIT_TOKENS = 20000,
+
+  LIMIT_LOG_LINE = 4096,
+  LIMIT_AUDIT_RECORD = 32768,
+};
+
+#endif

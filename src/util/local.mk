@@ -1,0 +1,12 @@
+libcore_a_SOURCES += \
+  src/util/arena.c src/util/arena.h \
+  src/util/base64url.c src/util/base64url.h \
+  src/util/buf.c src/util/buf.h \
+  src/util/cleanup.h \
+  src/util/clock.c src/util/clock.h \
+  src/util/err.c src/util/err.h \
+  src/util/json.c src/util/json.h \
+  src/util/limits.h \
+  src/util/secret.c src/util/secret.h \
+  src/util/str.c src/util/str.h \
+  src/util/url.c src/util/url.h
