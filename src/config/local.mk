@@ -1,1 +1,3 @@
-# src/config
+libcore_a_SOURCES += \
+  src/config/config.h \
+  src/config/vocabulary.c src/config/vocabulary.h

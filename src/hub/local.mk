@@ -1,1 +1,1 @@
-# src/hub
+libcore_a_SOURCES += src/hub/worker.h

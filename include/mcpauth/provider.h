@@ -1,0 +1,410 @@
+/* mcpauth/provider.h: the one header that a provider includes.
+ *
+ * A provider is a shared object in plugindir that exports one symbol, `mcpauth_provider`, made by
+ * MCPAUTH_PROVIDER (...).  The hub loads it once a process and makes an *instance* of it for every
+ * `provider NAME { ... }` block that a stack names.  Nothing is global: an instance has a
+ * configuration (a struct of yours, filled by the host from your option table) and a state (what
+ * your `start` returns).
+ *
+ * Life of an instance, and why it has these phases:
+ *   options parsed  by the host; you never see text
+ *   check           in the leader and in `mcpauth check`, before the fork: rules between options.
+ *                   No threads, descriptors, sockets or files may be left open by it.
+ *   start           in each worker, after the fork: acquire what the worker needs (key sets, ...)
+ *   claims, verify, account    in that worker's only loop thread, any number of times
+ *   stop            in that worker, when it ends or drains
+ *
+ * Threads: all callbacks run in the worker's loop thread and must not block, except those of a
+ * provider with MCPAUTH_BLOCKING, whose verify and account run in a job thread (one call at a time
+ * a request; several requests may run at once: guard what your state shares).
+ *
+ * Strings that the host hands over are valid until the callback returns, unless stated; those that
+ * you hand over are copied.  struct mcpauth_bytes may contain NUL bytes; all others are
+ * NUL-terminated UTF-8.
+ *
+ * The ABI grows at the end of the structs only.  Use MCPAUTH_HAS before calling a host function
+ * newer than abi 1.0.  Usable from C11 and C++.
+ */
+#ifndef MCPAUTH_PROVIDER_H
+#define MCPAUTH_PROVIDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MCPAUTH_ABI_MAJOR 1u
+#define MCPAUTH_ABI_MINOR 0u
+#define MCPAUTH_ABI ((MCPAUTH_ABI_MAJOR << 16) | MCPAUTH_ABI_MINOR)
+
+/* ------------------------------------------------------------------ results (mcpauth.d(5)) */
+
+/* What a line of a stack answers.  The numbers are part of the ABI; 0 and every value that is not
+ * named here counts as MCPAUTH_ERROR. */
+enum mcpauth_result {
+  MCPAUTH_OK = 1,      /* valid; a principal has been set with set_principal */
+  MCPAUTH_PASS = 2,    /* a guard has no objection; says nothing about who */
+  MCPAUTH_IGNORE = 3,  /* not my credential */
+  MCPAUTH_INVALID = 4, /* mine, and not good; another credential may help (401) */
+  MCPAUTH_DENY = 5,    /* I know who this is; no credential of theirs will do (403) */
+  MCPAUTH_UNAVAIL = 6, /* cannot tell now (503) */
+  MCPAUTH_ERROR = 7,   /* anything else (500) */
+  MCPAUTH_PENDING = 8, /* not a result: the continuation that you gave to the host will answer */
+};
+
+/* Why, for the closed list of descriptions that a client may see (design section 7).  What you say
+ * in words (`reason`) goes to the audit record only. */
+enum mcpauth_why {
+  MCPAUTH_WHY_NONE = 0,
+  MCPAUTH_WHY_EXPIRED = 1,
+  MCPAUTH_WHY_NOT_YET_VALID = 2,
+  MCPAUTH_WHY_WRONG_AUDIENCE = 3, /* not issued for this service */
+  MCPAUTH_WHY_NOT_ACCEPTED = 4,   /* everything else */
+};
+
+/* ------------------------------------------------------------------ options */
+
+/* The type of an option and of the member of your configuration struct at its offset. */
+enum mcpauth_option_type {
+  MCPAUTH_STRING = 1,   /* const char *              one word                                 */
+  MCPAUTH_BOOL = 2,     /* bool                      on | off                                 */
+  MCPAUTH_INTEGER = 3,  /* int64_t                   decimal, within min..max                 */
+  MCPAUTH_DURATION = 4, /* int64_t, milliseconds     500ms 30s 10m 24h 7d, within min..max ms  */
+  MCPAUTH_SIZE = 5,     /* int64_t, bytes            4096 64k 4m, within min..max             */
+  MCPAUTH_URL = 6,      /* const char *              https:// or http://, no fragment         */
+  MCPAUTH_PATH = 7,     /* const char *              absolute path, the file is yours to read */
+  MCPAUTH_SECRET = 8,   /* const struct mcpauth_secret *   env:NAME file:PATH credential:NAME */
+  MCPAUTH_CHOICE = 9,   /* int                       index of the word in `choices`           */
+  MCPAUTH_LIST = 10,    /* struct mcpauth_list       one or more words; lines add up          */
+  MCPAUTH_PAIRS = 11,   /* struct mcpauth_list       lines of exactly two words: k0 v0 k1 v1 … */
+};
+
+enum mcpauth_option_flags {
+  MCPAUTH_REQUIRED = 1u << 0, /* the block must have it */
+  MCPAUTH_REPEAT = 1u << 1,   /* may stand more than once (LIST and PAIRS always may) */
+};
+
+struct mcpauth_list {
+  size_t n;
+  const char *const *v;
+};
+
+struct mcpauth_option {
+  const char *name;               /* [a-z][a-z0-9_]*; NULL ends the table */
+  enum mcpauth_option_type type;
+  uint32_t flags;
+  size_t offset;                  /* of the member: offsetof (struct config, member) */
+  const char *fallback;           /* the value when absent, written as in a file; NULL: zero, or a
+                                     LIST of none */
+  int64_t min, max;               /* INTEGER, DURATION, SIZE; both 0: no range but >= 0 */
+  const char *const *choices;     /* CHOICE: the words, NULL at the end */
+  const char *metavar;            /* for help: "URL", "SECONDS" */
+  const char *help;               /* one line: for `provider show` and the manual page */
+  const char *since;              /* release that brought it: "0.1" */
+};
+
+/* ------------------------------------------------------------------ what the host hands over */
+
+struct mcpauth_bytes {
+  const char *p;
+  size_t n;
+};
+
+struct mcpauth_instance; /* one `provider NAME { }` block in one process */
+struct mcpauth_request;  /* one line of a stack at work for one request */
+struct mcpauth_secret;
+struct mcpauth_claims;   /* a JSON object, read-only */
+struct mcpauth_keyset;   /* verification keys, refreshed by the host */
+
+/* Where the request's one credential was found. */
+enum mcpauth_source {
+  MCPAUTH_FROM_BEARER = 1, /* Authorization: Bearer */
+  MCPAUTH_FROM_BASIC = 2,  /* Authorization: Basic; the credential is the decoded user:password */
+  MCPAUTH_FROM_HEADER = 3, /* a header that the service names */
+  MCPAUTH_FROM_QUERY = 4,  /* a query parameter that the service names */
+};
+
+struct mcpauth_credential {
+  enum mcpauth_source source;
+  const char *name;           /* of the header or parameter; "" otherwise */
+  struct mcpauth_bytes value; /* 1..8192 bytes, printable ASCII but for BASIC; a secret: never log it */
+};
+
+/* Facts about the request.  A provider that looks at anything here must not let its OK be reused:
+ * reuse_ms 0. */
+struct mcpauth_facts {
+  const char *request_id;
+  const char *service;      /* name of the service */
+  const char *resource;     /* its URL: what `aud` must contain (RFC 8707) */
+  const char *address;      /* numeric address of the client, after trusted_proxy */
+  const char *method;       /* GET, POST, DELETE */
+  bool tls;
+};
+
+/* Who is calling.  Issuer and subject together name a person or machine; neither may be empty,
+ * longer than 512 bytes, or contain control characters. */
+struct mcpauth_principal {
+  const char *issuer;
+  const char *subject;
+  const char *client;           /* the OAuth client, or NULL */
+  struct mcpauth_list scopes;   /* RFC 6749 scope tokens */
+  int64_t expires_at;           /* seconds since 1970; 0: the credential does not expire */
+  int64_t reuse_ms;             /* how long this answer may be reused for the same credential at the
+                                   same service; 0: never */
+};
+
+/* One value inside claims.  Pointers are valid as long as the claims are. */
+enum mcpauth_value_type {
+  MCPAUTH_ABSENT = 0,
+  MCPAUTH_NULL = 1,
+  MCPAUTH_FALSE = 2,
+  MCPAUTH_TRUE = 3,
+  MCPAUTH_NUMBER = 4, /* .number; exact up to 2^53 */
+  MCPAUTH_TEXT = 5,   /* .text, .count bytes; never contains NUL */
+  MCPAUTH_ARRAY = 6,  /* .count elements, at POINTER/0 … */
+  MCPAUTH_OBJECT = 7, /* .count members */
+};
+
+struct mcpauth_value {
+  enum mcpauth_value_type type;
+  const char *text;
+  double number;
+  size_t count;
+};
+
+/* ------------------------------------------------------------------ waiting for something */
+
+/* All continuations run in the loop thread (of a blocking provider too), at most once, and return
+ * the line's result, or MCPAUTH_PENDING after asking the host again.  When the client leaves or the
+ * deadline passes, no continuation is called and everything outstanding is cancelled. */
+
+struct mcpauth_http_request {
+  const char *method;             /* "GET" or "POST" */
+  const char *url;                /* from your configuration: https, or http to loopback */
+  const char *const *headers;     /* "Name: value" strings, NULL at the end; may be NULL */
+  struct mcpauth_bytes body;
+  int64_t timeout_ms;             /* 0: the request's own deadline */
+  size_t max_reply;               /* bytes; 0: 256 KiB, which is also the most */
+};
+
+struct mcpauth_http_reply {
+  int status;                     /* 0: no answer; `error` says why */
+  const char *error;              /* "" when status is not 0 */
+  const char *content_type;       /* "" when absent */
+  struct mcpauth_bytes body;
+};
+
+typedef enum mcpauth_result mcpauth_http_fn(struct mcpauth_request *rq, void *arg,
+                                            const struct mcpauth_http_reply *reply);
+typedef enum mcpauth_result mcpauth_timer_fn(struct mcpauth_request *rq, void *arg);
+/* Runs in a job thread; ARG must be a copy that it alone owns.  It may call no host function. */
+typedef void mcpauth_job_fn(void *arg);
+typedef enum mcpauth_result mcpauth_done_fn(struct mcpauth_request *rq, void *arg);
+
+/* Where verification keys come from: exactly one of these. */
+struct mcpauth_keyset_source {
+  const char *jwks_uri;                  /* RFC 7517 document */
+  const char *issuer;                    /* found by OpenID discovery, then RFC 8414 */
+  const char *file;                      /* absolute path: PEM public keys or a JWKS */
+  const struct mcpauth_secret *shared;   /* HS256/384/512; at least 32 bytes */
+};
+
+/* Rules for one token (RFC 7519, RFC 8725, RFC 9068).  Zero or NULL means the stated default. */
+struct mcpauth_jwt_policy {
+  struct mcpauth_list issuers;     /* byte-exact; required */
+  struct mcpauth_list audiences;   /* one must be in `aud`; required */
+  struct mcpauth_list algorithms;  /* empty: every asymmetric one that the keys support, or HS* for a
+                                      shared secret */
+  struct mcpauth_list types;       /* accepted `typ`, compared without case and "application/";
+                                      empty: "at+jwt" "JWT" and absent */
+  int64_t leeway_ms;               /* clock skew granted to exp, nbf, iat */
+  int64_t max_age_ms;              /* since iat; 0: no limit */
+  int64_t max_lifetime_ms;         /* exp - iat (or now); 0: no limit */
+  bool require_iat, require_nbf, require_sub;
+};
+
+/* CLAIMS is NULL unless RESULT is MCPAUTH_OK; valid until the line has answered. */
+typedef enum mcpauth_result mcpauth_jwt_fn(struct mcpauth_request *rq, void *arg,
+                                           enum mcpauth_result result,
+                                           const struct mcpauth_claims *claims);
+
+enum mcpauth_level { MCPAUTH_LOG_ERROR = 0, MCPAUTH_LOG_WARN = 1, MCPAUTH_LOG_INFO = 2, MCPAUTH_LOG_DEBUG = 3 };
+
+/* ------------------------------------------------------------------ what the host can do for you */
+
+/* abi 1.0.  Functions that take SELF may be called from `start` on (log and report: from `check`
+ * on); those that take RQ from verify, account and continuations.  In a job thread only those
+ * marked [any thread] may be called.  int results: 0, or -1 when the arguments are unusable or
+ * memory is short. */
+struct mcpauth_host {
+  uint32_t abi;
+  uint32_t struct_size;
+
+  /* [any thread] One line to the hub's log, prefixed with the instance's name. */
+  void (*log)(struct mcpauth_instance *self, enum mcpauth_level level, const char *format, ...)
+#ifdef __GNUC__
+      __attribute__((format(printf, 3, 4)))
+#endif
+      ;
+  /* From `check` only: refuses the configuration; OPTION names the option at fault or is NULL. */
+  int (*report)(struct mcpauth_instance *self, const char *option, const char *format, ...)
+#ifdef __GNUC__
+      __attribute__((format(printf, 3, 4)))
+#endif
+      ;
+  const char *(*instance_name)(const struct mcpauth_instance *self);
+  /* The bytes of a secret option; valid as long as the instance. */
+  struct mcpauth_bytes (*secret_bytes)(const struct mcpauth_secret *secret);
+
+  /* Zeroed memory that lives as long as the request; NULL past a megabyte. */
+  void *(*alloc)(struct mcpauth_request *rq, size_t n);
+  const struct mcpauth_facts *(*facts)(struct mcpauth_request *rq);
+  /* The request's credential; NULL when it carries none (account lines, guards). */
+  const struct mcpauth_credential *(*credential)(struct mcpauth_request *rq);
+  struct mcpauth_instance *(*self)(struct mcpauth_request *rq);
+
+  /* [any thread] Names the principal; the answer must then be MCPAUTH_OK.  The last call counts. */
+  int (*set_principal)(struct mcpauth_request *rq, const struct mcpauth_principal *principal);
+  /* [any thread] Sets a claim of the principal from JSON text: POINTER is "/name" (verify) or is
+   * put under /account/INSTANCE/name (account). */
+  int (*set_claim)(struct mcpauth_request *rq, const char *pointer, const char *json);
+  /* Account lines: who was granted, and what is known of them. */
+  const struct mcpauth_principal *(*principal)(struct mcpauth_request *rq);
+  const struct mcpauth_claims *(*principal_claims)(struct mcpauth_request *rq);
+  /* [any thread] For the audit record; return RESULT from your callback: `return host->refuse (rq,
+   * MCPAUTH_INVALID, MCPAUTH_WHY_EXPIRED, "expired at %s", when);` */
+  enum mcpauth_result (*refuse)(struct mcpauth_request *rq, enum mcpauth_result result,
+                                enum mcpauth_why why, const char *reason, ...)
+#ifdef __GNUC__
+      __attribute__((format(printf, 4, 5)))
+#endif
+      ;
+
+  /* These four return MCPAUTH_PENDING, or MCPAUTH_ERROR when they cannot start; return what they
+   * return.  jwt_verify may call THEN at once and then returns what THEN returned. */
+  enum mcpauth_result (*http)(struct mcpauth_request *rq, const struct mcpauth_http_request *request,
+                              mcpauth_http_fn *then, void *arg);
+  enum mcpauth_result (*timer)(struct mcpauth_request *rq, int64_t ms, mcpauth_timer_fn *then,
+                               void *arg);
+  /* Runs WORK (ARG) in a job thread, then THEN; RELEASE (ARG) when both are over, or after WORK when
+   * the request was cancelled.  Too many stuck jobs of an instance: MCPAUTH_UNAVAIL. */
+  enum mcpauth_result (*job)(struct mcpauth_request *rq, mcpauth_job_fn *work, mcpauth_done_fn *then,
+                             void *arg, void (*release)(void *arg));
+  enum mcpauth_result (*jwt_verify)(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
+                                    const struct mcpauth_jwt_policy *policy,
+                                    struct mcpauth_bytes token, mcpauth_jwt_fn *then, void *arg);
+
+  /* From `start`: opens a key set; NULL with the reason logged.  An unreachable source is no error:
+   * verification answers UNAVAIL until keys arrive.  Freed by the host with the instance. */
+  struct mcpauth_keyset *(*keyset)(struct mcpauth_instance *self,
+                                   const struct mcpauth_keyset_source *source);
+
+  /* [any thread] RFC 6901 look-up in claims; MCPAUTH_ABSENT when there is nothing. */
+  struct mcpauth_value (*claim)(const struct mcpauth_claims *claims, const char *pointer);
+  /* Parses TEXT strictly as one JSON object (no duplicate names, bounded); NULL when it is not.
+   * Lives as long as the request. */
+  const struct mcpauth_claims *(*json)(struct mcpauth_request *rq, struct mcpauth_bytes text);
+  /* Compact JSON text of the value at POINTER, for set_claim; NULL when absent. */
+  const char *(*claim_json)(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                            const char *pointer);
+
+  /* [any thread] Constant time in the content. */
+  bool (*equal)(struct mcpauth_bytes a, struct mcpauth_bytes b);
+  /* [any thread] */
+  void (*sha256)(struct mcpauth_bytes data, unsigned char out[32]);
+  /* [any thread] Wall clock, seconds since 1970. */
+  int64_t (*now)(void);
+
+  /* Files of an instance.  `watch_file` (from `start`) calls CHANGED in the loop thread with the
+   * whole content now, and again whenever the file has changed (looked at once a second): 0 keeps
+   * the new content, -1 keeps the old and logs.  The first call's -1, or an unsafe or unreadable
+   * file, makes watch_file fail.  NULL content never happens.  Ownership and mode are judged as for
+   * secret files. */
+  int (*watch_file)(struct mcpauth_instance *self, const char *path, size_t max_size,
+                    int (*changed)(void *arg, struct mcpauth_bytes content), void *arg);
+  /* Adds one use of the thing called KEY (a token's id) by the client at ADDRESS; kept in the state
+   * directory, summed in the worker and written at most once a minute (mcpauth token list). */
+  void (*count_use)(struct mcpauth_request *rq, const char *key);
+};
+
+/* Whether the host at H has FIELD. */
+#define MCPAUTH_HAS(h, field)                                                                      \
+  ((h)->struct_size >= offsetof(struct mcpauth_host, field) + sizeof((h)->field) &&                \
+   (h)->field != NULL)
+
+/* ------------------------------------------------------------------ the provider */
+
+enum mcpauth_provider_flags {
+  MCPAUTH_BLOCKING = 1u << 0, /* verify and account may block: they run in a job thread */
+  MCPAUTH_REMOTE = 1u << 1,   /* verify sends the credential off the box: of such lines only the
+                                 first that claims it is called */
+  MCPAUTH_GUARD = 1u << 2,    /* verify never names a principal: its lines answer PASS at best */
+};
+
+struct mcpauth_provider {
+  uint32_t abi;         /* MCPAUTH_ABI */
+  uint32_t struct_size; /* sizeof (struct mcpauth_provider) */
+  const char *name;     /* [a-z][a-z0-9-]*, the file is NAME.so */
+  const char *version;
+  const char *description; /* one line */
+  uint32_t flags;
+  const struct mcpauth_option *options; /* ends with a NULL name; may be NULL */
+  size_t config_size;   /* of the struct that the offsets are in */
+
+  /* A NULL callback means: not capable.  At least one of verify and account must be there. */
+
+  /* 0, or -1 after host->report.  CONFIG lives as long as the instance, in this process. */
+  int (*check)(const struct mcpauth_host *host, struct mcpauth_instance *self, const void *config);
+  /* 0 and *STATE, or -1 after host->log: the worker does not start. */
+  int (*start)(const struct mcpauth_host *host, struct mcpauth_instance *self, const void *config,
+               void **state);
+  void (*stop)(void *state);
+  /* Pure, fast, no I/O: is this credential mine by its form (prefix, issuer)?  NULL: claims all. */
+  bool (*claims)(const void *config, void *state, const struct mcpauth_credential *credential);
+  /* An `auth` line. */
+  enum mcpauth_result (*verify)(struct mcpauth_request *rq, const void *config, void *state);
+  /* An `account` line: PASS, or a refusal. */
+  enum mcpauth_result (*account)(struct mcpauth_request *rq, const void *config, void *state);
+  /* Issuers whose tokens this instance accepts, for the service's metadata (RFC 9728
+   * authorization_servers) and for the lint that finds two lines that claim the same. */
+  struct mcpauth_list (*issuers)(const void *config);
+};
+
+#ifdef __cplusplus
+#define MCPAUTH_EXPORT extern "C" __attribute__((visibility("default")))
+#else
+#define MCPAUTH_EXPORT __attribute__((visibility("default")))
+#endif
+
+/* The exported symbol.  HOST is set before any callback runs; the ELF note lets the loader refuse a
+ * foreign or too new file before one instruction of it runs. */
+#define MCPAUTH_PROVIDER(...)                                                                      \
+  MCPAUTH_NOTE;                                                                                    \
+  const struct mcpauth_host *host;                                                                 \
+  MCPAUTH_EXPORT const struct mcpauth_registration mcpauth_provider = {                            \
+      MCPAUTH_ABI, sizeof(struct mcpauth_registration), &host, __VA_ARGS__}
+
+/* What the symbol `mcpauth_provider` points at. */
+struct mcpauth_registration {
+  uint32_t abi;
+  uint32_t struct_size;
+  const struct mcpauth_host **host; /* written by the loader */
+  const struct mcpauth_provider *provider;
+};
+
+/* ELF note "mcpauth", type 1, descriptor: the ABI as a 32-bit number in the machine's byte order. */
+#define MCPAUTH_NOTE                                                                               \
+  __attribute__((section(".note.mcpauth"), used, aligned(4))) static const struct {                \
+    uint32_t name_size, descriptor_size, type;                                                     \
+    char name[8];                                                                                  \
+    uint32_t abi;                                                                                  \
+  } mcpauth_note = {8, 4, 1, "mcpauth", MCPAUTH_ABI}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,48 @@
+/* JSON Web Keys (RFC 7517, 7518, 8037) and PEM keys to OpenSSL keys that verify.  A key that is
+ * weak, odd or not for signatures is left out with a reason (row 16).  Pure but for OpenSSL. */
+#ifndef AUTH_JWK_H
+#define AUTH_JWK_H
+
+#include <openssl/evp.h>
+
+#include "util/err.h"
+#include "util/secret.h"
+
+enum jwt_alg {
+  ALG_NONE = 0,
+  ALG_RS256, ALG_RS384, ALG_RS512,
+  ALG_PS256, ALG_PS384, ALG_PS512,
+  ALG_ES256, ALG_ES384, ALG_ES512,
+  ALG_EDDSA,
+  ALG_HS256, ALG_HS384, ALG_HS512,
+  ALG_COUNT
+};
+
+/* Exact names only; ALG_NONE for every other text, "none" included. */
+enum jwt_alg jwt_alg_parse(struct str name);
+const char *jwt_alg_name(enum jwt_alg alg);
+
+struct jwk {
+  char *kid;             /* NULL when the key has none; compared byte for byte */
+  enum jwt_alg alg;      /* ALG_NONE: any that fits the key's type */
+  EVP_PKEY *key;         /* asymmetric */
+  struct secret *shared; /* oct; exactly one of the two */
+};
+
+struct jwks {
+  struct jwk *keys;
+  size_t n;
+  char skipped[512];     /* why keys were left out, for the log */
+};
+
+/* TEXT: a JWK Set, or one JWK.  OCT: whether shared secrets may be in it (never from the network).
+ * NULL with E when it is not JSON, too large, has two keys of one kid, or no usable key. */
+struct jwks *jwks_parse(struct str text, bool oct, struct err *e);
+/* PEM public keys or certificates, one or many. */
+struct jwks *jwks_parse_pem(struct str text, struct err *e);
+struct jwks *jwks_of_secret(struct str bytes, struct err *e);
+void jwks_free(struct jwks *s);
+/* Whether KEY may verify a signature of ALG: type, curve, size, and its own alg. */
+bool jwk_fits(const struct jwk *key, enum jwt_alg alg);
+
+#endif

@@ -1,0 +1,224 @@
+/* The configuration as everybody else sees it: typed, bound, immutable, in one arena.
+ *
+ * config_load reads the folder (lexer, tree, option tables, binding, lints) and yields this or an
+ * error with file:line:column; nothing half-loaded exists.  It is read as the user that the daemon
+ * runs as.  Provider tables come from the loader through struct config_modules, so that this folder
+ * does not know src/auth.
+ *
+ * Strings are NUL-terminated and live in the configuration's arena.  Lists keep the order of the
+ * files. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "config/vocabulary.h"
+#include "ops/audit.h"
+#include "util/arena.h"
+#include "util/err.h"
+#include "util/secret.h"
+#include "util/url.h"
+
+/* Where a thing stands in a file. */
+struct config_at {
+  const char *file;
+  unsigned line, column; /* from 1 */
+};
+
+struct config_words {
+  size_t n;
+  const char **v;
+};
+
+/* accept_risk NAME: a named risk, taken. */
+struct config_risks {
+  struct config_words names;
+};
+
+/* listen ADDRESS:PORT | [V6]:PORT | unix:/PATH | systemd:NAME  [{ certificate, key }] */
+struct config_listen {
+  struct config_at at;
+  const char *text; /* as written: the identity of the socket across reloads */
+  struct sockaddr_storage address; /* ss_family 0 for systemd */
+  socklen_t address_len;
+  const char *systemd_name;         /* FileDescriptorName, or NULL */
+  const char *tls_certificate;      /* PEM content of the chain; NULL: plain */
+  const struct secret *tls_key;     /* PEM content */
+  const char *unix_mode;            /* octal, default "0666" for unix sockets */
+};
+
+/* One `provider NAME { }` that a stack names. */
+struct config_provider {
+  struct config_at at;
+  const char *name;   /* the instance */
+  const char *module; /* the .so without its ending */
+  const struct mcpauth_provider *table; /* of the loaded module */
+  void *config;       /* the module's own struct, filled from its table */
+  const char *path;   /* absolute, of the .so */
+  const char *ca_file;      /* for the host's fetches on its behalf; NULL: the hub's */
+  const char *egress_proxy; /* same */
+  struct config_words scopes; /* given to everybody that it recognises */
+  int64_t deadline_ms;        /* of one call, default 5 s */
+  unsigned index;             /* 0.. in config.providers */
+};
+
+struct config_line {
+  struct config_at at;
+  enum control control; /* of auth lines */
+  const struct config_provider *provider;
+};
+
+/* A stack with its includes put in: what the evaluator runs. */
+struct config_stack {
+  size_t n_auth, n_account;
+  const struct config_line *auth, *account;
+};
+
+struct config_scope {
+  struct config_at at;
+  const char *name, *text;
+  const struct config_scope **implied; /* transitively closed, itself excluded */
+  size_t n_implied;
+  struct config_words entitled; /* the words of `for`, unexamined by this release's hub */
+};
+
+enum accept_kind { ACCEPT_BEARER = 1, ACCEPT_BASIC, ACCEPT_HEADER, ACCEPT_QUERY };
+
+struct config_accept {
+  enum accept_kind kind;
+  const char *name; /* HEADER (compared without case), QUERY (byte for byte) */
+};
+
+enum upstream_auth_kind { UPSTREAM_AUTH_NONE = 0, UPSTREAM_AUTH_BEARER, UPSTREAM_AUTH_HEADER };
+
+struct config_upstream {
+  const char *url;         /* as written, without a unix: prefix */
+  struct url parts;        /* of url */
+  const char *unix_socket; /* upstream unix:/run/x.sock http://name/mcp */
+  enum upstream_auth_kind auth;
+  const char *auth_header;          /* of UPSTREAM_AUTH_HEADER */
+  const struct secret *auth_secret;
+  const char *ca_file, *egress_proxy; /* NULL: the hub's */
+  int64_t connect_timeout_ms; /* 5 s */
+  int64_t first_byte_timeout_ms; /* 60 s; 0: none */
+};
+
+struct config_service {
+  struct config_at at;
+  const char *name;
+  struct str path;      /* "/notes": what the raw target is matched with; never ends in '/' ("" only
+                           for a url without a path) */
+  const char *resource; /* its public URL, byte-exact: what `aud` and metadata say */
+  const char *host;     /* authority that Host must name (lower case, default port dropped) */
+  const char *resource_name;
+  struct config_upstream upstream;
+  struct config_accept *accept;
+  size_t n_accept;
+  struct config_stack stack; /* hub account lines first */
+  const struct config_scope **require; /* hub's and its own, sorted by name, no duplicates */
+  size_t n_require;
+  const struct config_scope **login_scope; /* challenge and scopes_supported; sorted */
+  size_t n_login_scope;
+  struct config_words authorization_servers; /* empty: no metadata document */
+  struct config_words forward_header, forward_query, return_header;
+  struct config_words allow_origin;
+  bool anonymous;       /* `anonymous *` */
+  size_t max_body;      /* 4 MiB */
+  int64_t call_limit_ms; /* 1 h: the most that one exchange may take, streams that stand open
+                            excluded */
+  int64_t stream_max_age_ms; /* 24 h */
+  unsigned index;       /* 0.. in config.services */
+};
+
+struct config_limits {
+  unsigned max_connections;             /* a worker; 4096 */
+  unsigned max_connections_per_address; /* the hub's share of a worker; 256 */
+  int64_t header_timeout_ms;            /* 10 s: handshake and header, absolute */
+  int64_t body_timeout_ms;              /* 60 s, absolute */
+  int64_t keepalive_timeout_ms;         /* 60 s idle between requests */
+  int64_t stall_timeout_ms;             /* 30 s: client reads nothing while bytes wait for it */
+  size_t body_budget;                   /* a worker's buffered bodies together; 256 MiB */
+};
+
+struct config {
+  struct arena *arena;
+  const char *dir;
+  char fingerprint[65]; /* SHA-256 of the effective configuration, secrets included: two that are
+                           equal need no reload */
+
+  const char *public_url;  /* origin, no path, no trailing slash */
+  struct url public_parts;
+  bool loopback_only;      /* every listener is loopback or unix */
+  struct config_listen *listen;
+  size_t n_listen;
+  struct config_listen *admin_listen;
+  size_t n_admin_listen;
+  const char *user;        /* NULL: stay who we are */
+  const char *state_dir;
+  unsigned workers;        /* 0: one a core */
+  unsigned job_threads;    /* a worker; 4 */
+  int64_t drain_timeout_ms, watchdog_ms;
+  unsigned max_generations;
+  struct config_words trusted_proxy; /* CIDRs, and "unix" */
+  struct config_words allow_origin;
+  const char *ca_file, *egress_proxy;
+
+  enum audit_to audit_to;
+  const char *audit_file;
+  bool audit_sync_strict;
+  size_t audit_rotate_size; /* 0: never */
+  unsigned audit_keep;
+  int log_level;            /* enum mcpauth_level */
+  bool log_json;
+
+  struct config_limits limits;
+  struct config_scope **scopes;   /* by name */
+  size_t n_scopes;
+  struct config_provider *providers; /* those that stacks name */
+  size_t n_providers;
+  struct config_service *services;
+  size_t n_services;
+};
+
+/* What the parser asks of whoever can load modules. */
+struct config_modules {
+  void *self;
+  /* The provider in MODULE.so, checked and loaded, or NULL with E set. *RET_PATH, in ARENA. */
+  const struct mcpauth_provider *(*load)(void *self, const char *module, struct arena *arena,
+                                         const char **ret_path, struct err *e);
+  /* Runs the provider's `check` on an instance; -1 with E and, when it named one, *RET_OPTION. */
+  int (*check)(void *self, const struct config_provider *p, const char **ret_option, struct err *e);
+  /* Names of the modules that exist, for "nearest name". */
+  size_t (*names)(void *self, struct arena *arena, const char ***ret);
+};
+
+enum config_severity { CONFIG_ERROR = 1, CONFIG_WARNING };
+
+/* One finding: an error, or a named lint. */
+struct config_finding {
+  enum config_severity severity;
+  struct config_at at; /* file NULL when it is about the whole */
+  const char *lint;    /* its name; NULL for plain errors */
+  const char *text;
+};
+
+/* Findings of one load, errors first to last in the order of the files; at most 100 errors. */
+struct config_report {
+  struct config_finding *v;
+  size_t n, errors, warnings;
+};
+
+/* Everything in DIR.  USER_ID/GROUP_ID are those that the daemon runs as: files must belong to root
+ * or that user.  Returns NULL when there was an error.  *REPORT (in ARENA_FOR_REPORT) is filled in
+ * either case. */
+struct config *config_load(const char *dir, const struct config_modules *modules, unsigned user_id,
+                           struct arena *report_arena, struct config_report *report);
+void config_free(struct config *c);
+/* "file:line:column: error: text [lint]" */
+void config_finding_print(const struct config_finding *f, FILE *to);
+/* The effective configuration in its own grammar, secrets masked, defaults included. */
+void config_print(const struct config *c, FILE *to);
+bool config_words_have(const struct config_words *w, const char *word);
+
+#endif

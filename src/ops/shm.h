@@ -1,0 +1,42 @@
+/* The shared page: anonymous shared memory, made by the master, inherited by every process of every
+ * generation.  Metrics (a slot per live process, folded into a base when it ends, so that counters
+ * never fall), loop turns for the watchdog, revocation epochs, and the hub-wide marks that keep
+ * forced JWKS fetches to one per 30 s.  Atomic words only: a crash leaves nothing locked. */
+#ifndef OPS_SHM_H
+#define OPS_SHM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ops/metrics.h"
+#include "util/err.h"
+#include "util/str.h"
+
+enum { SHM_SLOTS = 256, SHM_EPOCHS = 4096, SHM_FETCH_MARKS = 1024 };
+
+struct shm;
+
+struct shm *shm_create(struct err *e); /* master */
+/* Takes a slot for this process; -1 when all are in use. */
+int shm_attach(struct shm *s, int pid);
+/* Folds the slot of a process that has ended into the base (master, leader). */
+void shm_fold(struct shm *s, int pid);
+
+/* This process's counters, after shm_attach; in tests and tools a private page. */
+void metric_add(enum metric m, uint64_t n);
+void metric_set(enum metric m, int64_t v); /* gauges: summed over live processes */
+uint64_t shm_total(struct shm *s, enum metric m);
+
+/* Watchdog: the worker stores, the leader reads. */
+void shm_turn(struct shm *s, uint64_t turns);
+uint64_t shm_turns_of(struct shm *s, int pid);
+
+/* Revocation epochs: sampled before a stack starts, compared when a cached identity is used. */
+uint64_t shm_epoch(struct shm *s, struct str issuer, struct str subject);
+void shm_revoke(struct shm *s, struct str issuer, struct str subject);
+
+/* Whether URL may be fetched out of turn now: true at most once per INTERVAL_MS over the hub. */
+bool shm_may_fetch(struct shm *s, struct str url, int64_t interval_ms);
+
+#endif
