@@ -1,1 +1,1 @@
-# src/oauth
+libcore_a_SOURCES += src/oauth/resource.c src/oauth/resource.h

@@ -1,0 +1,77 @@
+/* Protected resource metadata; see resource.h. */
+#include "oauth/resource.h"
+
+#include "util/buf.h"
+#include "util/limits.h"
+
+static void list(struct buf *b, const char *key, const struct config_words *w)
+{
+  buf_printf(b, ",\"%s\":[", key);
+  for (size_t i = 0; i < w->n; i++) {
+    if (i)
+      buf_putc(b, ',');
+    buf_json(b, str_of(w->v[i]));
+  }
+  buf_putc(b, ']');
+}
+
+static void scopes(struct buf *b, const struct config_service *s)
+{
+  buf_puts(b, ",\"scopes_supported\":[");
+  for (size_t i = 0; i < s->n_login_scope; i++) {
+    if (i)
+      buf_putc(b, ',');
+    buf_json(b, str_of(s->login_scope[i]->name));
+  }
+  buf_putc(b, ']');
+}
+
+/* RFC 9728 section 2 names "header" (Authorization) and "query" (access_token) alone. */
+static void methods(struct buf *b, const struct config_service *s)
+{
+  for (size_t i = 0; i < s->n_accept; i++)
+    if (s->accept[i].kind == ACCEPT_BEARER)
+      buf_puts(b, ",\"bearer_methods_supported\":[\"header\"]");
+}
+
+bool resource_has_document(const struct config_service *service)
+{
+  return service->authorization_servers.n > 0;
+}
+
+/* scheme://authority of an absolute URL */
+static struct str origin_of(const char *url)
+{
+  struct str s = str_of(url);
+  size_t from = str_starts(s, "https://") ? 8 : 7;
+  return str_slice(s, 0, from + str_chr(str_slice(s, from, s.n), '/'));
+}
+
+int resource_document(const struct config_service *service, struct arena *arena,
+                      struct resource_document *ret)
+{
+  struct buf b;
+  buf_init(&b, KIB(64));
+  buf_puts(&b, "{\"resource\":");
+  buf_json(&b, str_of(service->resource));
+  list(&b, "authorization_servers", &service->authorization_servers);
+  scopes(&b, service);
+  methods(&b, service);
+  if (service->resource_name) {
+    buf_puts(&b, ",\"resource_name\":");
+    buf_json(&b, str_of(service->resource_name));
+  }
+  buf_putc(&b, '}');
+  struct resource_document d = {
+      .path = str_of(arena_printf(arena, RESOURCE_WELL_KNOWN "%.*s", STR_ARG(service->path))),
+      .url = arena_printf(arena, "%.*s" RESOURCE_WELL_KNOWN "%.*s",
+                          STR_ARG(origin_of(service->resource)), STR_ARG(service->path)),
+      .json = arena_str(arena, buf_view(&b)),
+  };
+  bool bad = b.failed || d.path.p == NULL || d.url == NULL || d.json.p == NULL;
+  buf_done(&b);
+  if (bad)
+    return -1;
+  *ret = d;
+  return 0;
+}
