@@ -2,3 +2,9 @@ libcore_a_SOURCES += src/auth/stack.c src/auth/credential.c src/auth/loader.c sr
 libcore_a_SOURCES += \
   src/auth/authenticate.h src/auth/credential.h src/auth/jwk.h src/auth/jwt.h src/auth/loader.h \
   src/auth/principal.h src/auth/stack.h src/auth/usage.h
+libcore_a_SOURCES += \
+  src/auth/principal.c \
+  src/auth/cache.c src/auth/cache.h
+UNIT_TESTS += tests/unit/test_principal tests/unit/test_cache
+tests_unit_test_principal_SOURCES = tests/unit/test_principal.c
+tests_unit_test_cache_SOURCES = tests/unit/test_cache.c

@@ -15,12 +15,16 @@ struct principal {
   json_t *claims;                         /* object; never NULL */
   int64_t expires_at;                     /* 0: never */
   int64_t reuse_ms;
-  struct mcpauth_principal view;          /* the same, for the ABI */
+  struct mcpauth_principal view; /* the same, for the ABI */
 };
 
-/* Validates (lengths, control bytes, scope syntax) and copies.  NULL with E. */
+/* Validates (lengths, control characters, UTF-8, scope syntax of RFC 6749 section 3.3) and copies;
+ * the scopes that PROVIDER's configuration gives to everybody it recognises are added.  The claims
+ * are empty.  NULL with E.  Any thread. */
 struct principal *principal_new(const struct config_provider *provider,
                                 const struct mcpauth_principal *from, struct err *e);
+/* The same principal, sharing its claims, with another end; NULL when memory is short. */
+struct principal *principal_until(struct principal *p, int64_t expires_at);
 struct principal *principal_ref(struct principal *p);
 void principal_unref(struct principal *p); /* NULL is fine */
 /* Same issuer and subject. */
