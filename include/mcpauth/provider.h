@@ -328,6 +328,11 @@ struct mcpauth_host {
   /* Adds one use of the thing called KEY (a token's id) by the client at ADDRESS; kept in the state
    * directory, summed in the worker and written at most once a minute (mcpauth token list). */
   void (*count_use)(struct mcpauth_request *rq, const char *key);
+
+  /* [any thread] For `claims`: copies the `iss` that TOKEN states about itself to OUT (SIZE bytes,
+   * the NUL included).  Nothing is verified: it tells whose token this would be, and no more.  -1
+   * when TOKEN has not the form of a JWT, states no issuer, or one that does not fit. */
+  int (*jwt_issuer)(struct mcpauth_bytes token, char *out, size_t size);
 };
 
 /* Whether the host at H has FIELD. */

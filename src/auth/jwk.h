@@ -32,7 +32,7 @@ struct jwk {
 struct jwks {
   struct jwk *keys;
   size_t n;
-  char skipped[512];     /* why keys were left out, for the log */
+  char skipped[512];     /* why keys were left out, for the log; "" when none was */
 };
 
 /* TEXT: a JWK Set, or one JWK.  OCT: whether shared secrets may be in it (never from the network).
