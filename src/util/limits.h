@@ -47,6 +47,8 @@ enum {
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,
   LIMIT_SSE_LINE = 1048576,
+  LIMIT_SSE_EVENT = 16777216, /* bytes of one event's data, all its lines */
+  LIMIT_ENDPOINT = 2048,      /* path and query of a legacy message endpoint */
   LIMIT_STREAM_BUFFER = 65536, /* bytes kept for a client that reads slowly */
 
   /* configuration */
