@@ -1,0 +1,329 @@
+/* The exchange with the upstream.  Both directions are rebuilt from allow-lists (rows 42, 45): what
+ * is not named here or in the configuration does not pass.  Never retried (row 172). */
+#include "hub/hub.h"
+
+#include <string.h>
+
+#include "ops/log.h"
+#include "ops/metrics.h"
+#include "ops/shm.h"
+
+enum { SMALL_REPLY = 32768, DROPPED_MAX = 65536 };
+
+static bool listed(const struct config_words *w, struct str name)
+{
+  for (size_t i = 0; i < w->n; i++)
+    if (str_iis(name, w->v[i]))
+      return true;
+  return false;
+}
+
+static bool mcp_header(struct str name)
+{
+  return name.n > 4 && str_iis(str_slice(name, 0, 4), "mcp-");
+}
+
+/* A field that carries a credential of this service never passes, whatever forward_header says. */
+static bool credential_header(const struct config_service *s, struct str name)
+{
+  static const char *const never[] = {"Authorization", "Proxy-Authorization", "Cookie", "DPoP"};
+  for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+    if (str_iis(name, never[i]))
+      return true;
+  for (size_t i = 0; i < s->n_accept; i++)
+    if (s->accept[i].kind == ACCEPT_HEADER && str_iis(name, s->accept[i].name))
+      return true;
+  return false;
+}
+
+static bool request_header(const struct config_service *s, struct str name)
+{
+  static const char *const always[] = {"Accept",      "Content-Type", "Last-Event-ID",
+                                       "traceparent", "tracestate",   "User-Agent"};
+  if (credential_header(s, name))
+    return false;
+  for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+    if (str_iis(name, always[i]))
+      return true;
+  return mcp_header(name) || listed(&s->forward_header, name);
+}
+
+/* Whether the client's Connection names the field: then it was for this hop only (row 43). */
+static bool hop_by_hop(const struct http_request *rq, struct str name)
+{
+  for (size_t i = 0; i < rq->n_headers; i++) {
+    if (!str_iis(rq->headers[i].name, "Connection"))
+      continue;
+    struct str rest = rq->headers[i].value, word;
+    while (str_next(&rest, ',', &word))
+      if (str_ieq(str_trim(word), name))
+        return true;
+  }
+  return false;
+}
+
+static struct http_header *request_headers(struct exchange *x, size_t *ret_n)
+{
+  const struct http_request *rq = x->rq;
+  struct http_header *out = arena_array(rq->arena, rq->n_headers + 1, sizeof *out);
+  size_t n = 0;
+  if (out == NULL)
+    return NULL;
+  if (x->service->upstream_auth)
+    out[n++] = *x->service->upstream_auth;
+  for (size_t i = 0; i < rq->n_headers; i++) {
+    struct str name = rq->headers[i].name;
+    if (x->service->upstream_auth && str_ieq(name, x->service->upstream_auth->name))
+      continue;
+    if (request_header(x->service->config, name) && !hop_by_hop(rq, name))
+      out[n++] = rq->headers[i];
+  }
+  *ret_n = n;
+  return out;
+}
+
+/* ---- where to */
+
+/* scheme://authority of the upstream with another path and query behind it. */
+static const char *with_path(struct exchange *x, struct str path)
+{
+  const struct config_upstream *u = &x->service->config->upstream;
+  return arena_printf(x->rq->arena, "%s%.*s%.*s", u->parts.https ? "https://" : "http://",
+                      STR_ARG(u->parts.authority), STR_ARG(path));
+}
+
+static const char *with_query(struct exchange *x, struct str query)
+{
+  const struct config_upstream *u = &x->service->config->upstream;
+  const char *url = x->service->target.url;
+  if (query.n == 0)
+    return url;
+  return arena_printf(x->rq->arena, "%s%c%.*s", url, u->parts.query.p ? '&' : '?', STR_ARG(query));
+}
+
+/* The sealed message endpoint of a legacy stream: POST SERVICE?sessionId=SEALED, nothing else. */
+static struct str sealed_endpoint(const struct exchange *x)
+{
+  struct str q = x->target.query;
+  if (!str_is(x->rq->method, "POST") || !str_starts(q, "sessionId="))
+    return (struct str){NULL, 0};
+  return str_slice(q, strlen("sessionId="), q.n);
+}
+
+/* NULL when the client's sealed endpoint is not one of this service. */
+static const char *destination(struct exchange *x)
+{
+  struct str sealed = sealed_endpoint(x);
+  if (sealed.p == NULL || listed(&x->service->config->forward_query, STR("sessionId")))
+    return with_query(x,
+                      credential_forward_query(x->service->config, x->target.query, x->rq->arena));
+  struct buf path;
+  buf_init(&path, LIMIT_TARGET);
+  const char *url = NULL;
+  if (endpoint_open(&x->hub->endpoint_key, str_of(x->service->config->name), sealed, &path) == 0)
+    url = with_path(x, buf_view(&path));
+  buf_done(&path);
+  return url;
+}
+
+/* ---- the reply */
+
+static bool media_type(struct str value, const char *type)
+{
+  return str_iis(str_trim(str_slice(value, 0, str_chr(value, ';'))), type);
+}
+
+static struct str find(const struct http_header *h, size_t n, const char *name)
+{
+  for (size_t i = 0; i < n; i++)
+    if (str_iis(h[i].name, name))
+      return h[i].value;
+  return (struct str){NULL, 0};
+}
+
+static bool reply_header(const struct config_service *s, struct str name, bool body)
+{
+  static const char *const never[] = {"Set-Cookie", "WWW-Authenticate", "Connection",
+                                      "Transfer-Encoding", "Content-Length"};
+  for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+    if (str_iis(name, never[i]))
+      return false;
+  if (str_iis(name, "Content-Type"))
+    return body;
+  return mcp_header(name) || str_iis(name, "Retry-After") || listed(&s->return_header, name);
+}
+
+/* Copies what may pass to the request's arena, with CORS and, for streams, X-Accel-Buffering. */
+static int reply_headers(struct exchange *x, const struct http_header *h, size_t n, bool body)
+{
+  struct arena *a = x->rq->arena;
+  struct http_header *out = arena_array(a, n + ORIGIN_HEADERS + 1, sizeof *out);
+  size_t k = 0;
+  if (out == NULL)
+    return -1;
+  for (size_t i = 0; i < n; i++) {
+    if (!reply_header(x->service->config, h[i].name, body))
+      continue;
+    out[k] = (struct http_header){arena_str(a, h[i].name), arena_str(a, h[i].value)};
+    if (out[k].name.p == NULL || out[k].value.p == NULL)
+      return -1;
+    k++;
+  }
+  if (x->streaming)
+    out[k++] = (struct http_header){STR("X-Accel-Buffering"), STR("no")};
+  k += origin_headers(x, out + k);
+  x->answer_headers = out;
+  x->n_answer_headers = k;
+  return 0;
+}
+
+static void fail(struct exchange *x, int status, const char *why)
+{
+  x->upstream_error = why;
+  metric_add(METRIC_UPSTREAM_ERRORS, 1);
+  if (status == 504)
+    refuse(x, 504, "upstream_timeout", "The service did not answer in time.");
+  else
+    refuse(x, 502, "upstream_failed", "The service could not be reached or answered nonsense.");
+}
+
+/* What the upstream said about itself instead of the call. */
+static const char *unusable(int status)
+{
+  if (status == 401 || status == 407)
+    return "the upstream refused the hub's own credential";
+  if (status >= 300 && status < 400)
+    return "the upstream redirected; redirects are never followed";
+  return status < 200 ? "the upstream sent no final status" : NULL;
+}
+
+static void stop_call(struct exchange *x)
+{
+  if (x->call) {
+    upstream_cancel(x->call);
+    x->call = NULL;
+  }
+}
+
+static void on_head(void *arg, int status, const struct http_header *h, size_t n, int64_t length)
+{
+  struct exchange *x = arg;
+  const char *bad = unusable(status);
+  struct str type = find(h, n, "Content-Type");
+  x->upstream_status = status;
+  x->streaming = media_type(type, "text/event-stream");
+  x->dropping = !x->streaming && !media_type(type, "application/json");
+  if (bad == NULL && reply_headers(x, h, n, !x->dropping) < 0)
+    bad = "the reply's headers are too large";
+  if (bad) {
+    log_warn("service %s: %s (status %d, request %s)", x->service->config->name, bad, status,
+             x->rq->id);
+    stop_call(x);
+    fail(x, 502, bad);
+    return;
+  }
+  if (x->dropping || (!x->streaming && length >= 0 && length <= SMALL_REPLY)) {
+    buf_init(&x->held, SMALL_REPLY); /* answered whole when it is whole */
+    return;
+  }
+  x->begun = true;
+  http_stream(x->rq, status, x->answer_headers, x->n_answer_headers, x->streaming ? -1 : length);
+  if (x->streaming)
+    stream_begin(x);
+}
+
+static bool on_data(void *arg, struct str bytes)
+{
+  struct exchange *x = arg;
+  if (x->streaming)
+    return stream_bytes(x, bytes);
+  if (x->begun)
+    return http_write(x->rq, bytes);
+  if (!x->dropping) {
+    buf_str(&x->held, bytes);
+    return true;
+  }
+  x->held.n += bytes.n; /* only counted: nothing of it is kept */
+  if (x->held.n > DROPPED_MAX) {
+    x->held.n = 0;
+    stop_call(x);
+    http_respond(x->rq, x->upstream_status, x->answer_headers, x->n_answer_headers, STR(""));
+  }
+  return true;
+}
+
+static void on_whole(struct exchange *x)
+{
+  if (x->streaming)
+    stream_end(x);
+  else if (x->begun)
+    http_end(x->rq);
+  else if (x->dropping)
+    http_respond(x->rq, x->upstream_status, x->answer_headers, x->n_answer_headers, STR(""));
+  else if (x->held.failed)
+    fail(x, 502, "the reply is longer than it said");
+  else
+    http_respond(x->rq, x->upstream_status, x->answer_headers, x->n_answer_headers,
+                 buf_view(&x->held));
+}
+
+static void on_done(void *arg, enum upstream_end end, const char *error)
+{
+  struct exchange *x = arg;
+  x->call = NULL;
+  if (end == UPSTREAM_COMPLETE) {
+    on_whole(x);
+    return;
+  }
+  x->upstream_error = arena_dup(x->rq->arena, str_of(error));
+  log_warn("service %s: upstream: %s (request %s)", x->service->config->name, error, x->rq->id);
+  if (!x->begun)
+    fail(x, end == UPSTREAM_TIMEOUT ? 504 : 502, x->upstream_error);
+  else if (end == UPSTREAM_TIMEOUT && x->streaming && sse_at_boundary(&x->sse))
+    stream_end(x); /* too old, not broken */
+  else
+    http_abort(x->rq);
+}
+
+void forward(struct exchange *x)
+{
+  static const struct upstream_events events = {on_head, on_data, on_done};
+  const struct config_service *s = x->service->config;
+  size_t n = 0;
+  struct err e = {""};
+  const char *url = destination(x);
+  if (url == NULL) {
+    refuse(x, 404, "not_found", "There is no such session at this service.");
+    return;
+  }
+  struct http_header *headers = request_headers(x, &n);
+  bool stands_open = str_is(x->rq->method, "GET");
+  struct upstream_request rq = {
+      .target = &x->service->target,
+      .url = url,
+      .method = x->rq->method,
+      .headers = headers,
+      .n_headers = n,
+      .body = buf_view(&x->rq->body),
+      .total_timeout_ms = stands_open ? s->stream_max_age_ms : s->call_limit_ms,
+  };
+  metric_add(METRIC_UPSTREAM_CALLS, 1);
+  x->call = headers ? upstream_start(x->hub->pool, &rq, &events, x, &e) : NULL;
+  if (x->call == NULL) {
+    log_warn("service %s: upstream: %s (request %s)", s->name, e.text, x->rq->id);
+    fail(x, 502, arena_dup(x->rq->arena, str_of(e.text)));
+  }
+}
+
+void forward_drained(struct exchange *x)
+{
+  if (x->call)
+    upstream_resume(x->call);
+}
+
+void forward_stop(struct exchange *x)
+{
+  stop_call(x);
+  if (x->streaming && x->begun)
+    stream_end(x);
+}

@@ -1,0 +1,163 @@
+/* What the files of a worker's request path share: the worker's own objects and one exchange, the
+ * state of one request from its headers to its `done` record.
+ *
+ *   request.c   the way of an exchange: route, credential, stack, scopes, body, record, forward
+ *   route.c     which service or document a request is for; Host
+ *   origin.c    Origin and CORS
+ *   refuse.c    refusals: status, body, challenge
+ *   record.c    audit records
+ *   forward.c   the exchange with the upstream, both directions
+ *   stream.c    event streams: endpoint rewrite, keep-alive comments
+ *   worker.c    makes all of it after the fork
+ *
+ * An exchange waits for at most one thing at a time (stack, body, record, upstream), whose handle
+ * is then set; `finished` cancels whatever is set. */
+#ifndef HUB_HUB_H
+#define HUB_HUB_H
+
+#include "auth/authenticate.h"
+#include "auth/credential.h"
+#include "config/config.h"
+#include "http/address.h"
+#include "http/server.h"
+#include "http/target.h"
+#include "http/upstream.h"
+#include "mcp/endpoint.h"
+#include "mcp/sse.h"
+#include "oauth/resource.h"
+#include "ops/audit.h"
+#include "util/cleanup.h"
+
+enum { STREAM_COMMENT_MS = 15000, STREAM_HELD_MAX = 65536, RETRY_AFTER_S = 5 };
+
+/* A service with what is made of it once a worker. */
+struct hub_service {
+  const struct config_service *config;
+  struct upstream_target target;
+  struct http_header *upstream_auth; /* NULL: none */
+  bool has_document;
+  struct resource_document document;
+};
+
+struct hub {
+  const struct config *config;
+  struct arena *arena;
+  struct loop *loop;
+  struct http_server *server;
+  struct auth *auth;
+  struct audit *audit;
+  struct upstream_pool *pool;
+  struct hub_service *services;            /* parallel to config->services */
+  struct resource_document *only_document; /* the root form, or NULL */
+  struct networks proxies;
+  struct endpoint_key endpoint_key;
+  uint64_t generation;
+  bool state_writable;
+  struct timer comment_timer;
+  struct exchange *streams_first, *streams_last; /* oldest write first */
+};
+
+struct exchange {
+  struct hub *hub;
+  struct http_request *rq;
+  struct target target;
+  struct hub_service *service;
+  char client[64];   /* address, after trusted proxies */
+  struct str origin; /* of an allowed Origin, to be echoed */
+  struct mcpauth_credential credential;
+  bool has_credential, anonymous;
+  char fingerprint[FINGERPRINT_SIZE];
+
+  /* what it waits for */
+  struct auth_run *auth;
+  struct audit_ticket ticket;
+  bool ticket_waiting;
+  struct upstream_call *call;
+
+  struct auth_outcome outcome; /* its trace lives in the request's arena */
+  struct grant *grant;
+  bool recorded; /* a decision record exists: a done record must follow */
+  /* an answer that goes out when the (empty) body has been read, so that the connection lives on */
+  int answer_status;
+  const struct http_header *answer_headers;
+  size_t n_answer_headers;
+  struct str answer_body;
+
+  /* the reply */
+  int upstream_status;
+  const char *upstream_error; /* why it ended early, for the done record */
+  bool begun, dropping, streaming;
+  struct sse sse;
+  struct buf held; /* bytes before the first event of a GET stream */
+  bool first_event_seen, endpoint_bad;
+  struct buf endpoint; /* the rewritten first event */
+  int64_t last_write_ms;
+  struct exchange *stream_prev, *stream_next;
+};
+
+/* ---- route.c */
+
+enum route {
+  ROUTE_SERVICE,
+  ROUTE_HEALTH,
+  ROUTE_READY,
+  ROUTE_DOCUMENT,
+  ROUTE_NOT_FOUND,
+  ROUTE_MISDIRECTED, /* Host names none of ours: 421 */
+};
+/* Sets x->service for ROUTE_SERVICE and *RET_DOCUMENT for ROUTE_DOCUMENT. */
+enum route route_find(struct exchange *x, const struct resource_document **ret_document);
+
+/* ---- origin.c */
+
+/* Whether the request's Origin, if any, may talk to this service; sets x->origin. */
+bool origin_allowed(struct exchange *x);
+/* Adds CORS headers for an allowed origin: at most ORIGIN_HEADERS. */
+enum { ORIGIN_HEADERS = 3, PREFLIGHT_HEADERS = 6 };
+size_t origin_headers(const struct exchange *x, struct http_header *out);
+size_t origin_preflight(const struct exchange *x, struct http_header *out);
+
+/* ---- refuse.c */
+
+/* One refusal: the JSON body, the challenge of 401 and insufficient_scope, Retry-After of 503.
+ * ERROR is the OAuth or HTTP-ish code of the body. */
+void refuse(struct exchange *x, int status, const char *error, const char *description);
+/* 401 with a challenge; INVALID: a credential was sent. */
+void refuse_unauthorized(struct exchange *x, bool invalid, enum mcpauth_why why);
+/* 401 for a credential of a kind that the service does not take. */
+void refuse_foreign(struct exchange *x);
+/* 403 naming everything the operation needs and what the token has. */
+void refuse_scope(struct exchange *x);
+
+/* ---- record.c */
+
+/* A refusal before anybody was authenticated: recorded up to a rate.  O may be NULL. */
+void record_refused(struct exchange *x, const struct auth_outcome *o, int status, const char *why);
+/* The decision record of this outcome (NULL: anonymous service).  TICKET: x->ticket is used. */
+int record_decision(struct exchange *x, const struct auth_outcome *o, const char *decision,
+                    int status, const char *why, bool ticket);
+void record_done(struct exchange *x);
+
+/* ---- forward.c, stream.c */
+
+void forward(struct exchange *x);
+void forward_drained(struct exchange *x);
+void forward_stop(struct exchange *x);
+
+void stream_begin(struct exchange *x);
+/* Bytes of an event stream towards the client; false: stop until drained. */
+bool stream_bytes(struct exchange *x, struct str bytes);
+void stream_end(struct exchange *x);
+void stream_forget(struct exchange *x);
+void stream_tick(struct timer *t);
+/* Ends, with a whole body, every stream that stands at an event boundary. */
+void streams_finish(struct hub *h);
+
+/* ---- request.c */
+
+extern const struct http_handler hub_handler; /* .self is to be set */
+/* Answers a request without a body once that is read, keeping the connection. */
+void answer(struct exchange *x, int status, const struct http_header *headers, size_t n,
+            struct str body);
+
+#endif

@@ -1,0 +1,149 @@
+/* Refusals (design section 7): one JSON body, one challenge, descriptions from a closed list. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/hub.h"
+#include "http/challenge.h"
+#include "util/cleanup.h"
+
+enum { MAX_EXTRA = 4 };
+
+static struct str body_of(struct exchange *x, const char *error, const char *description)
+{
+  struct buf b;
+  buf_init(&b, 4096);
+  buf_puts(&b, "{\"error\":");
+  buf_json(&b, str_of(error));
+  buf_puts(&b, ",\"error_description\":");
+  buf_json(&b, str_of(description));
+  buf_printf(&b, ",\"request_id\":\"%s\"}\n", x->rq->id);
+  struct str text = arena_str(x->rq->arena, buf_view(&b));
+  buf_done(&b);
+  return text;
+}
+
+/* EXTRA headers first, then CORS where a browser of ours asked. */
+static void send_json(struct exchange *x, int status, const char *error, const char *description,
+                      const struct http_header *extra, size_t n_extra)
+{
+  struct http_header headers[MAX_EXTRA + ORIGIN_HEADERS + 2];
+  size_t n = 0;
+  headers[n++] = (struct http_header){STR("Content-Type"), STR("application/json")};
+  for (size_t i = 0; i < n_extra && i < MAX_EXTRA; i++)
+    headers[n++] = extra[i];
+  n += origin_headers(x, headers + n);
+  http_respond(x->rq, status, headers, n, body_of(x, error, description));
+}
+
+void refuse(struct exchange *x, int status, const char *error, const char *description)
+{
+  struct http_header extra = {{NULL, 0}, {NULL, 0}};
+  if (status == 503)
+    extra = (struct http_header){STR("Retry-After"), STR("5")};
+  else if (status == 405)
+    extra = (struct http_header){STR("Allow"),
+                                 x->service ? STR("GET, POST, DELETE, OPTIONS") : STR("GET")};
+  send_json(x, status, error, description, &extra, extra.name.n ? 1 : 0);
+}
+
+static struct str challenge(struct exchange *x, const char *error, const char *const *scopes,
+                            size_t n_scopes)
+{
+  struct challenge c = {.error = error, .scopes = scopes, .n_scopes = n_scopes};
+  if (x->service->has_document)
+    c.resource_metadata = x->service->document.url;
+  struct buf b;
+  buf_init(&b, LIMIT_HEADER_BYTES);
+  int bad = challenge_format(&b, &c);
+  struct str text = bad < 0 ? STR("Bearer") : arena_str(x->rq->arena, buf_view(&b));
+  buf_done(&b);
+  return text;
+}
+
+/* The names of the service's login scopes, sorted as the configuration keeps them. */
+static const char **login_scopes(struct exchange *x, size_t *ret_n)
+{
+  const struct config_service *s = x->service->config;
+  const char **names = arena_array(x->rq->arena, s->n_login_scope, sizeof *names);
+  *ret_n = names ? s->n_login_scope : 0;
+  for (size_t i = 0; i < *ret_n; i++)
+    names[i] = s->login_scope[i]->name;
+  return names;
+}
+
+static void unauthorized(struct exchange *x, bool invalid, const char *description)
+{
+  size_t n;
+  const char **scopes = login_scopes(x, &n);
+  struct http_header h = {STR("WWW-Authenticate"),
+                          challenge(x, invalid ? "invalid_token" : NULL, scopes, n)};
+  send_json(x, 401, invalid ? "invalid_token" : "unauthorized", description, &h, 1);
+}
+
+static const char *const descriptions[] = {
+    [MCPAUTH_WHY_NONE] = "The credential was not accepted.",
+    [MCPAUTH_WHY_EXPIRED] = "The credential has expired.",
+    [MCPAUTH_WHY_NOT_YET_VALID] = "The credential is not yet valid.",
+    [MCPAUTH_WHY_WRONG_AUDIENCE] = "The credential was not issued for this service.",
+    [MCPAUTH_WHY_NOT_ACCEPTED] = "The credential was not accepted.",
+};
+
+void refuse_unauthorized(struct exchange *x, bool invalid, enum mcpauth_why why)
+{
+  size_t i = (size_t)why < ARRAY_SIZE(descriptions) ? (size_t)why : MCPAUTH_WHY_NONE;
+  unauthorized(x, invalid, invalid ? descriptions[i] : "This service needs a credential.");
+}
+
+void refuse_foreign(struct exchange *x)
+{
+  static const char *const words[] = {[ACCEPT_BEARER] = "Authorization: Bearer",
+                                      [ACCEPT_BASIC] = "Authorization: Basic",
+                                      [ACCEPT_HEADER] = "header ",
+                                      [ACCEPT_QUERY] = "query parameter "};
+  const struct config_service *s = x->service->config;
+  struct buf b;
+  buf_init(&b, 2048);
+  buf_puts(&b, "Not a kind of credential that this service takes; it takes ");
+  for (size_t i = 0; i < s->n_accept; i++) {
+    bool named = s->accept[i].kind == ACCEPT_HEADER || s->accept[i].kind == ACCEPT_QUERY;
+    buf_printf(&b, "%s%s%s", i ? ", " : "", words[s->accept[i].kind],
+               named ? s->accept[i].name : "");
+  }
+  buf_putc(&b, '.');
+  unauthorized(x, true, b.failed ? "Not a kind of credential that this service takes." : b.p);
+  buf_done(&b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool declared(const struct config *c, const char *scope)
+{
+  for (size_t i = 0; i < c->n_scopes; i++)
+    if (strcmp(c->scopes[i]->name, scope) == 0)
+      return true;
+  return false;
+}
+
+void refuse_scope(struct exchange *x)
+{
+  const struct config_service *s = x->service->config;
+  const struct config_words *held = &grant_principal(x->grant)->scopes;
+  const char **names = arena_array(x->rq->arena, s->n_require + held->n, sizeof *names);
+  size_t n = 0, kept = 0;
+  for (size_t i = 0; names && i < s->n_require; i++)
+    names[n++] = s->require[i]->name;
+  for (size_t i = 0; names && i < held->n; i++)
+    if (declared(x->hub->config, held->v[i]))
+      names[n++] = held->v[i];
+  if (n)
+    qsort(names, n, sizeof *names, by_name);
+  for (size_t i = 0; i < n; i++)
+    if (kept == 0 || strcmp(names[kept - 1], names[i]) != 0)
+      names[kept++] = names[i];
+  struct http_header h = {STR("WWW-Authenticate"), challenge(x, "insufficient_scope", names, kept)};
+  send_json(x, 403, "insufficient_scope",
+            "The credential lacks a scope that this service requires.", &h, 1);
+}

@@ -1,0 +1,82 @@
+/* Which service or document a request is for; see hub.h.  Works on the raw path alone (row 48). */
+#include <string.h>
+
+#include "hub/hub.h"
+
+/* HOST against an authority of ours: equal, or equal but for the scheme's own port. */
+static bool same_authority(struct str host, struct str ours, bool https)
+{
+  if (str_ieq(host, ours))
+    return true;
+  const char *port = https ? ":443" : ":80";
+  return str_ends(host, port) && str_ieq(str_slice(host, 0, host.n - strlen(port)), ours);
+}
+
+/* localhost, 127.0.0.1, [::1], with any port: names that no DNS rebinding can take on. */
+static bool loopback_name(struct str host)
+{
+  size_t end = host.n && host.p[0] == '[' ? str_chr(host, ']') + 1 : str_chr(host, ':');
+  struct str name = str_slice(host, 0, end);
+  return str_iis(name, "localhost") || str_is(name, "127.0.0.1") || str_is(name, "[::1]");
+}
+
+static bool service_on_host(const struct hub *h, const struct config_service *s, struct str host)
+{
+  bool https = str_starts(str_of(s->resource), "https://");
+  if (same_authority(host, str_of(s->host), https))
+    return true;
+  /* A hub that is loopback in name and fact answers to every loopback name and port: with
+   * `listen 127.0.0.1:0` the port is not known to the configuration. */
+  return h->config->loopback_only && loopback_name(str_of(s->host)) && loopback_name(host);
+}
+
+static bool hub_host(const struct hub *h, struct str host)
+{
+  const struct url *u = &h->config->public_parts;
+  if (same_authority(host, u->authority, u->https))
+    return true;
+  return h->config->loopback_only && url_loopback(u) && loopback_name(host);
+}
+
+static enum route find_document(struct exchange *x, struct str host,
+                                const struct resource_document **ret)
+{
+  struct hub *h = x->hub;
+  if (str_is(x->target.path, RESOURCE_WELL_KNOWN) && h->only_document) {
+    *ret = h->only_document;
+    return ROUTE_DOCUMENT;
+  }
+  for (size_t i = 0; i < h->config->n_services; i++) {
+    struct hub_service *s = &h->services[i];
+    if (s->has_document && service_on_host(h, s->config, host) &&
+        str_eq(x->target.path, s->document.path)) {
+      *ret = &s->document;
+      return ROUTE_DOCUMENT;
+    }
+  }
+  return ROUTE_NOT_FOUND;
+}
+
+enum route route_find(struct exchange *x, const struct resource_document **ret_document)
+{
+  struct hub *h = x->hub;
+  struct str path = x->target.path, host = http_header(x->rq, "Host");
+  if (str_is(path, "/health") || str_is(path, "/healthz"))
+    return ROUTE_HEALTH;
+  if (str_is(path, "/readyz"))
+    return ROUTE_READY;
+  bool ours = hub_host(h, host);
+  for (size_t i = 0; i < h->config->n_services; i++) {
+    const struct config_service *s = h->services[i].config;
+    bool here = service_on_host(h, s, host);
+    ours |= here;
+    bool match = str_eq(path, s->path) || (s->path.n == 0 && str_is(path, "/"));
+    if (here && match) {
+      x->service = &h->services[i];
+      return ROUTE_SERVICE;
+    }
+  }
+  if (!ours)
+    return ROUTE_MISDIRECTED;
+  return find_document(x, host, ret_document);
+}

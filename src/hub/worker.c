@@ -1,0 +1,295 @@
+/* A worker process: everything that serves, made after the fork; see worker.h. */
+#include "hub/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "http/fetch.h"
+#include "hub/hub.h"
+#include "ops/jobs.h"
+#include "ops/log.h"
+#include "util/clock.h"
+
+struct worker {
+  const struct worker_args *args;
+  struct hub hub;
+  struct jobs *jobs;
+  struct fetcher *fetcher;
+  struct http_handler handler;
+  struct watch leader;
+  struct timer second, drain;
+  bool draining;
+};
+
+/* ---- the hub's own objects */
+
+static struct http_header *upstream_auth(struct arena *a, const struct config_upstream *u)
+{
+  if (u->auth == UPSTREAM_AUTH_NONE)
+    return NULL;
+  struct http_header *h = arena_new_of(a, struct http_header);
+  struct str secret = secret_expose(u->auth_secret);
+  if (h == NULL)
+    return NULL;
+  if (u->auth == UPSTREAM_AUTH_BEARER) {
+    h->name = STR("Authorization");
+    h->value = str_of(arena_printf(a, "Bearer %.*s", STR_ARG(secret)));
+  } else {
+    h->name = str_of(u->auth_header);
+    h->value = arena_str(a, secret);
+  }
+  return h->value.p ? h : NULL;
+}
+
+static int make_service(struct hub *h, size_t i, struct err *e)
+{
+  const struct config_service *c = &h->config->services[i];
+  const struct config_upstream *u = &c->upstream;
+  struct hub_service *s = &h->services[i];
+  s->config = c;
+  s->target = (struct upstream_target){
+      .url = u->url,
+      .unix_socket = u->unix_socket,
+      .ca_file = u->ca_file ? u->ca_file : h->config->ca_file,
+      .egress_proxy = u->egress_proxy ? u->egress_proxy : h->config->egress_proxy,
+      .connect_timeout_ms = u->connect_timeout_ms,
+      .first_byte_timeout_ms = u->first_byte_timeout_ms,
+  };
+  s->upstream_auth = upstream_auth(h->arena, u);
+  s->has_document = resource_has_document(c);
+  if ((u->auth != UPSTREAM_AUTH_NONE && s->upstream_auth == NULL) ||
+      (s->has_document && resource_document(c, h->arena, &s->document) < 0))
+    return err_set(e, "service %s: out of memory", c->name);
+  return 0;
+}
+
+static int make_services(struct hub *h, struct err *e)
+{
+  size_t documents = 0;
+  h->services = arena_array(h->arena, h->config->n_services, sizeof *h->services);
+  if (h->services == NULL)
+    return err_set(e, "out of memory");
+  for (size_t i = 0; i < h->config->n_services; i++) {
+    if (make_service(h, i, e) < 0)
+      return -1;
+    if (h->services[i].has_document && ++documents == 1)
+      h->only_document = &h->services[i].document;
+  }
+  if (documents != 1)
+    h->only_document = NULL;
+  return 0;
+}
+
+static int make_proxies(struct hub *h, struct err *e)
+{
+  const struct config_words *w = &h->config->trusted_proxy;
+  struct cidr *nets = arena_array(h->arena, w->n, sizeof *nets);
+  if (nets == NULL)
+    return err_set(e, "out of memory");
+  for (size_t i = 0; i < w->n; i++)
+    if (cidr_parse(str_of(w->v[i]), &nets[i], e) < 0)
+      return err_prefix(e, "trusted_proxy");
+  h->proxies = (struct networks){nets, w->n};
+  return 0;
+}
+
+/* Peers that stand for many clients are not counted as one. */
+static bool exempt(void *self, const struct sockaddr *peer)
+{
+  const struct hub *h = self;
+  return peer->sa_family == AF_UNIX || networks_have(&h->proxies, peer);
+}
+
+static int make_server(struct worker *w, struct err *e)
+{
+  struct hub *h = &w->hub;
+  const struct config *c = h->config;
+  struct http_server_options o = {
+      .max_connections = c->limits.max_connections,
+      .max_connections_per_address = c->limits.max_connections_per_address,
+      .header_timeout_ms = c->limits.header_timeout_ms,
+      .body_timeout_ms = c->limits.body_timeout_ms,
+      .keepalive_timeout_ms = c->limits.keepalive_timeout_ms,
+      .stall_timeout_ms = c->limits.stall_timeout_ms,
+      .body_budget = c->limits.body_budget,
+      .exempt = exempt,
+  };
+  struct http_listener *l = arena_array(h->arena, c->n_listen, sizeof *l);
+  if (l == NULL)
+    return err_set(e, "out of memory");
+  for (size_t i = 0; i < c->n_listen; i++) {
+    l[i] = (struct http_listener){.fd = w->args->listen_fds[i],
+                                  .tls_certificate = c->listen[i].tls_certificate};
+    if (c->listen[i].tls_key)
+      l[i].tls_key = secret_expose(c->listen[i].tls_key);
+  }
+  w->handler = hub_handler;
+  w->handler.self = h;
+  h->server = http_server_new(h->loop, &o, l, c->n_listen, &w->handler, e);
+  return h->server ? 0 : -1;
+}
+
+static int make_audit(struct worker *w, struct err *e)
+{
+  const struct config *c = w->hub.config;
+  char writer[48];
+  snprintf(writer, sizeof writer, "%ld.%lld", (long)getpid(), (long long)clock_wall_ms());
+  struct audit_options o = {
+      .to = c->audit_to,
+      .file = c->audit_file,
+      .sync_strict = c->audit_sync_strict,
+      .rotate_size = c->audit_rotate_size,
+      .keep = c->audit_keep,
+      .writer = arena_dup(w->hub.arena, str_of(writer)),
+  };
+  memcpy(o.key, w->args->audit_key, sizeof o.key);
+  w->hub.audit = audit_open(&o, w->hub.loop, w->jobs, e);
+  OPENSSL_cleanse(o.key, sizeof o.key);
+  return w->hub.audit ? 0 : -1;
+}
+
+static int make_auth(struct worker *w, struct err *e)
+{
+  struct auth_options o = {
+      .config = w->hub.config,
+      .loop = w->hub.loop,
+      .jobs = w->jobs,
+      .fetcher = w->fetcher,
+      .shm = w->args->shm,
+      .state_dir = w->hub.config->state_dir,
+  };
+  w->hub.auth = auth_new(&o, e);
+  return w->hub.auth ? 0 : -1;
+}
+
+static int make_hub(struct worker *w, struct err *e)
+{
+  struct hub *h = &w->hub;
+  h->config = w->args->config;
+  h->generation = w->args->generation;
+  memcpy(h->endpoint_key.bytes, w->args->seal_key, sizeof h->endpoint_key.bytes);
+  h->arena = arena_new(MIB(64));
+  h->loop = h->arena ? loop_new(e) : NULL;
+  if (h->loop == NULL)
+    return -1;
+  if (!(w->jobs = jobs_new(h->loop, h->config->job_threads, e)) ||
+      !(w->fetcher = fetcher_new(h->loop, e)) || !(h->pool = upstream_pool_new(h->loop, e)))
+    return -1;
+  if (make_audit(w, e) < 0 || make_auth(w, e) < 0 || make_services(h, e) < 0 ||
+      make_proxies(h, e) < 0)
+    return -1;
+  return make_server(w, e);
+}
+
+/* ---- life */
+
+static void say(struct worker *w, char message, const char *text)
+{
+  if (write(w->args->leader_fd, &message, 1) < 0 ||
+      (text[0] && write(w->args->leader_fd, text, strlen(text)) < 0))
+    log_error("cannot tell the leader: %s", strerror(errno));
+}
+
+static void on_empty(void *arg)
+{
+  struct worker *w = arg;
+  loop_stop(w->hub.loop);
+}
+
+static void on_drain_timeout(struct timer *t)
+{
+  struct worker *w = container_of(t, struct worker, drain);
+  log_info("drain_timeout: ending what is left");
+  streams_finish(&w->hub);
+  http_server_shutdown(w->hub.server);
+  loop_stop(w->hub.loop);
+}
+
+static void start_drain(struct worker *w)
+{
+  if (w->draining)
+    return;
+  w->draining = true;
+  w->hub.state_writable = false; /* not ready any more */
+  loop_timer_set(w->hub.loop, &w->drain, w->hub.config->drain_timeout_ms);
+  http_server_drain(w->hub.server, on_empty, w);
+}
+
+static void on_leader(struct watch *watch, uint32_t events)
+{
+  struct worker *w = container_of(watch, struct worker, leader);
+  char message;
+  (void)events;
+  ssize_t n = read(watch->fd, &message, 1);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  if (n <= 0) {
+    loop_unwatch(w->hub.loop, watch);
+    message = WORKER_DRAIN;
+  }
+  if (message == WORKER_SHUTDOWN) {
+    streams_finish(&w->hub);
+    http_server_shutdown(w->hub.server);
+    loop_stop(w->hub.loop);
+  } else {
+    start_drain(w);
+  }
+}
+
+static void on_second(struct timer *t)
+{
+  struct worker *w = container_of(t, struct worker, second);
+  shm_turn(w->args->shm, loop_turns(w->hub.loop));
+  if (!w->draining)
+    w->hub.state_writable = access(w->hub.config->state_dir, W_OK) == 0;
+  loop_timer_set(w->hub.loop, t, 1000);
+}
+
+static int serve(struct worker *w, struct err *e)
+{
+  struct hub *h = &w->hub;
+  w->leader.ready = on_leader;
+  w->second.fire = on_second;
+  w->drain.fire = on_drain_timeout;
+  h->comment_timer.fire = stream_tick;
+  h->state_writable = access(h->config->state_dir, W_OK) == 0;
+  if (loop_watch(h->loop, &w->leader, w->args->leader_fd, EPOLLIN | EPOLLRDHUP) < 0 ||
+      loop_timer_set(h->loop, &w->second, 1000) < 0 ||
+      loop_timer_set(h->loop, &h->comment_timer, 1000) < 0)
+    return err_set(e, "cannot watch the leader: %s", strerror(errno));
+  say(w, WORKER_READY, "");
+  loop_run(h->loop);
+  return 0;
+}
+
+int worker_main(const struct worker_args *args)
+{
+  static struct worker w; /* the one of this process */
+  struct err e = {"out of memory"};
+  size_t seed = 0;
+  w.args = args;
+  if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+    say(&w, WORKER_FAILED, "no random numbers");
+    return 1;
+  }
+  json_object_seed(seed); /* row 162 */
+  if (make_hub(&w, &e) < 0 || serve(&w, &e) < 0) {
+    log_error("cannot serve: %s", e.text);
+    say(&w, WORKER_FAILED, e.text);
+    return 1;
+  }
+  /* Nothing is in flight any more, or was ended: what must reach the disk does so here. */
+  http_server_free(w.hub.server);
+  auth_free(w.hub.auth);
+  audit_close(w.hub.audit);
+  jobs_free(w.jobs, 1000);
+  return 0;
+}
