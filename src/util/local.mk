@@ -6,7 +6,10 @@ libcore_a_SOURCES += \
   src/util/clock.c src/util/clock.h \
   src/util/err.c src/util/err.h \
   src/util/json.c src/util/json.h \
+  src/util/safefile.c src/util/safefile.h \
   src/util/limits.h \
   src/util/secret.c src/util/secret.h \
   src/util/str.c src/util/str.h \
   src/util/url.c src/util/url.h
+UNIT_TESTS += tests/unit/test_safefile
+tests_unit_test_safefile_SOURCES = tests/unit/test_safefile.c

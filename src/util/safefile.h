@@ -1,0 +1,21 @@
+/* Files that others must not be able to change, or to read: keys, token files, secrets.  Links are
+ * followed; the file that was opened is judged, on its descriptor (row 121). */
+#ifndef UTIL_SAFEFILE_H
+#define UTIL_SAFEFILE_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "util/buf.h"
+#include "util/err.h"
+
+/* Appends the whole content of the regular file PATH to OUT.  -1 with E when it cannot be read, is
+ * not a regular file, is longer than MAX bytes, belongs to neither root nor our user, can be
+ * written by group or others or, when SECRET, read by others.  *RET_STAT (may be NULL) is of the
+ * descriptor that was read. */
+int safefile_read(const char *path, size_t max, bool secret, struct buf *out, struct stat *ret_stat,
+                  struct err *e);
+/* Whether two looks saw the same, unchanged file. */
+bool safefile_same(const struct stat *a, const struct stat *b);
+
+#endif
