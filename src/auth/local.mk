@@ -9,3 +9,5 @@ UNIT_TESTS += tests/unit/test_principal tests/unit/test_cache
 tests_unit_test_principal_SOURCES = tests/unit/test_principal.c
 tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
 libcore_a_SOURCES += src/auth/jws.h src/auth/keyset.h
+UNIT_TESTS += tests/unit/test_credential
+tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
