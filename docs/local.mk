@@ -1,1 +1,13 @@
-# docs
+# Manual pages are POD; docs/NAME.pod becomes NAME.SECTION.
+MANUAL = docs/mcpauthd.8 docs/mcpauth.1
+man_MANS += $(MANUAL)
+EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod ARCHITECTURE.md SECURITY.md NEWS LICENSE
+CLEANFILES += $(MANUAL)
+
+POD_TO_MAN = $(MKDIR_P) docs && $(POD2MAN) --utf8 --center='mcpauth' --release='mcpauth $(VERSION)' --date='$(RELEASE_DATE)'
+RELEASE_DATE = 2026-11-21
+
+docs/mcpauthd.8: docs/mcpauthd.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=8 --name=MCPAUTHD $(srcdir)/docs/mcpauthd.pod $@
+docs/mcpauth.1: docs/mcpauth.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=1 --name=MCPAUTH $(srcdir)/docs/mcpauth.pod $@
