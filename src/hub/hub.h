@@ -105,6 +105,8 @@ enum route {
   ROUTE_NOT_FOUND,
   ROUTE_MISDIRECTED, /* Host names none of ours: 421 */
 };
+/* Sorts h->by_path, once a worker. */
+void route_init(struct hub *h);
 /* Sets x->service for ROUTE_SERVICE and *RET_DOCUMENT for ROUTE_DOCUMENT. */
 enum route route_find(struct exchange *x, const struct resource_document **ret_document);
 

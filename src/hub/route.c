@@ -1,4 +1,5 @@
 /* Which service or document a request is for; see hub.h.  Works on the raw path alone (row 48). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/hub.h"
@@ -57,6 +58,66 @@ static enum route find_document(struct exchange *x, struct str host,
   return ROUTE_NOT_FOUND;
 }
 
+static int compare_paths(struct str a, struct str b)
+{
+  int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+  return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* A URL without a path is asked for with "/". */
+static struct str path_of(const struct hub_service *s)
+{
+  return s->config->path.n ? s->config->path : STR("/");
+}
+
+static int by_path(const void *a, const void *b)
+{
+  return compare_paths(path_of(*(struct hub_service *const *)a),
+                       path_of(*(struct hub_service *const *)b));
+}
+
+void route_init(struct hub *h)
+{
+  qsort(h->by_path, h->config->n_services, sizeof h->by_path[0], by_path);
+}
+
+/* The first service whose path is not before PATH. */
+static size_t lower_bound(const struct hub *h, struct str path)
+{
+  size_t from = 0, to = h->config->n_services;
+  while (from < to) {
+    size_t middle = from + (to - from) / 2;
+    if (compare_paths(path_of(h->by_path[middle]), path) < 0)
+      from = middle + 1;
+    else
+      to = middle;
+  }
+  return from;
+}
+
+/* Several services may have one path, on hosts of their own. */
+static struct hub_service *find_service(const struct hub *h, struct str path, struct str host)
+{
+  for (size_t i = lower_bound(h, path); i < h->config->n_services; i++) {
+    struct hub_service *s = h->by_path[i];
+    if (!str_eq(path_of(s), path))
+      return NULL;
+    if (service_on_host(h, s->config, host))
+      return s;
+  }
+  return NULL;
+}
+
+static bool our_host(const struct hub *h, struct str host)
+{
+  if (hub_host(h, host))
+    return true;
+  for (size_t i = 0; i < h->config->n_services; i++)
+    if (service_on_host(h, h->services[i].config, host))
+      return true;
+  return false;
+}
+
 enum route route_find(struct exchange *x, const struct resource_document **ret_document)
 {
   struct hub *h = x->hub;
@@ -65,18 +126,8 @@ enum route route_find(struct exchange *x, const struct resource_document **ret_d
     return ROUTE_HEALTH;
   if (str_is(path, "/readyz"))
     return ROUTE_READY;
-  bool ours = hub_host(h, host);
-  for (size_t i = 0; i < h->config->n_services; i++) {
-    const struct config_service *s = h->services[i].config;
-    bool here = service_on_host(h, s, host);
-    ours |= here;
-    bool match = str_eq(path, s->path) || (s->path.n == 0 && str_is(path, "/"));
-    if (here && match) {
-      x->service = &h->services[i];
-      return ROUTE_SERVICE;
-    }
-  }
-  if (!ours)
-    return ROUTE_MISDIRECTED;
-  return find_document(x, host, ret_document);
+  x->service = find_service(h, path, host);
+  if (x->service)
+    return ROUTE_SERVICE;
+  return our_host(h, host) ? find_document(x, host, ret_document) : ROUTE_MISDIRECTED;
 }

@@ -75,16 +75,19 @@ static int make_services(struct hub *h, struct err *e)
 {
   size_t documents = 0;
   h->services = arena_array(h->arena, h->config->n_services, sizeof *h->services);
-  if (h->services == NULL)
+  h->by_path = arena_array(h->arena, h->config->n_services, sizeof *h->by_path);
+  if (h->services == NULL || h->by_path == NULL)
     return err_set(e, "out of memory");
   for (size_t i = 0; i < h->config->n_services; i++) {
     if (make_service(h, i, e) < 0)
       return -1;
+    h->by_path[i] = &h->services[i];
     if (h->services[i].has_document && ++documents == 1)
       h->only_document = &h->services[i].document;
   }
   if (documents != 1)
     h->only_document = NULL;
+  route_init(h);
   return 0;
 }
 
