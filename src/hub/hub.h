@@ -48,6 +48,7 @@ struct hub {
   struct audit *audit;
   struct upstream_pool *pool;
   struct hub_service *services;            /* parallel to config->services */
+  struct hub_service **by_path;            /* the same, sorted: a look-up does not grow with them */
   struct resource_document *only_document; /* the root form, or NULL */
   struct networks proxies;
   struct endpoint_key endpoint_key;

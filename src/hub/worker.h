@@ -9,18 +9,23 @@
 struct worker_args {
   const struct config *config;
   struct shm *shm;
-  const int *listen_fds;       /* parallel to config->listen */
-  int leader_fd;               /* socketpair to the leader, one byte a message, see below */
-  unsigned number;             /* from 1 */
+  const int *listen_fds; /* parallel to config->listen */
+  int leader_fd;         /* socketpair to the leader, one byte a message, see below */
+  unsigned number;       /* from 1 */
   uint64_t generation;
   unsigned char audit_key[32];
-  unsigned char seal_key[32];  /* of the whole hub: legacy endpoints */
+  unsigned char seal_key[32]; /* of the whole hub: legacy endpoints */
 };
 
-/* Messages, one byte each.  To the worker: DRAIN (stop accepting, finish, exit 0), SHUTDOWN (end every
- * request now, exit 0); end of file means that the leader died: as DRAIN.  From the worker: READY once
- * it serves; FAILED followed by the error text up to end of file. */
-enum worker_message { WORKER_DRAIN = 'd', WORKER_SHUTDOWN = 's', WORKER_READY = 'r', WORKER_FAILED = 'f' };
+/* Messages, one byte each.  To the worker: DRAIN (stop accepting, finish, exit 0), SHUTDOWN (end
+ * every request now, exit 0); end of file means that the leader died: as DRAIN.  From the worker:
+ * READY once it serves; FAILED followed by the error text up to end of file. */
+enum worker_message {
+  WORKER_DRAIN = 'd',
+  WORKER_SHUTDOWN = 's',
+  WORKER_READY = 'r',
+  WORKER_FAILED = 'f'
+};
 
 /* The exit status. */
 int worker_main(const struct worker_args *args);
