@@ -22,8 +22,12 @@ enum jwt_alg {
 enum jwt_alg jwt_alg_parse(struct str name);
 const char *jwt_alg_name(enum jwt_alg alg);
 
+enum jwk_type { JWK_RSA = 1, JWK_P256, JWK_P384, JWK_P521, JWK_ED25519, JWK_OCT };
+
 struct jwk {
+  enum jwk_type type;
   char *kid;             /* NULL when the key has none; compared byte for byte */
+  size_t kid_n;
   enum jwt_alg alg;      /* ALG_NONE: any that fits the key's type */
   EVP_PKEY *key;         /* asymmetric */
   struct secret *shared; /* oct; exactly one of the two */
@@ -35,13 +39,19 @@ struct jwks {
   char skipped[512];     /* why keys were left out, for the log; "" when none was */
 };
 
-/* TEXT: a JWK Set, or one JWK.  OCT: whether shared secrets may be in it (never from the network).
- * NULL with E when it is not JSON, too large, has two keys of one kid, or no usable key. */
+/* TEXT: a JWK Set, or one JWK.  OCT: it holds shared secrets and nothing else; otherwise (whatever
+ * comes from the network) public keys and nothing else.  Keys of one kid are all left out, so are
+ * private keys.  NULL with E when it is not JSON, too large, or has no usable key. */
 struct jwks *jwks_parse(struct str text, bool oct, struct err *e);
-/* PEM public keys or certificates, one or many. */
+/* PEM public keys or certificates, one or many; a private key is an error. */
 struct jwks *jwks_parse_pem(struct str text, struct err *e);
+/* At least 32 bytes, and not the text of a public key (row 2). */
 struct jwks *jwks_of_secret(struct str bytes, struct err *e);
-void jwks_free(struct jwks *s);
+void jwks_free(struct jwks *s); /* NULL is fine */
+/* The type of a key that may verify: 0 with E when it is weak or of another kind (row 16). */
+enum jwk_type jwk_judge(EVP_PKEY *key, struct err *e);
+/* The algorithm's digest; NULL for EdDSA. */
+const EVP_MD *jwt_alg_digest(enum jwt_alg alg);
 /* Whether KEY may verify a signature of ALG: type, curve, size, and its own alg. */
 bool jwk_fits(const struct jwk *key, enum jwt_alg alg);
 

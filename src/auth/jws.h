@@ -14,6 +14,8 @@ struct jws {
   struct str header64, payload64, signature64; /* point into the token */
   struct str signed_part;                      /* header64 "." payload64 */
   json_t *header;                              /* ours: jws_done */
+  char *bytes;                                 /* likewise */
+  struct str payload;                          /* decoded; in bytes */
   enum jwt_alg alg;
   struct str kid; /* .p NULL when there is none; points into header */
 };

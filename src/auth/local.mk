@@ -11,3 +11,6 @@ tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
 libcore_a_SOURCES += src/auth/jws.h src/auth/keyset.h
 UNIT_TESTS += tests/unit/test_credential
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
+libcore_a_SOURCES += src/auth/jwk.c src/auth/jws.c src/auth/jws.h src/auth/jwt.c src/auth/jwt_issuer.c src/auth/keyset.h
+UNIT_TESTS += tests/unit/test_jose_vectors
+tests_unit_test_jose_vectors_SOURCES = tests/unit/test_jose_vectors.c
