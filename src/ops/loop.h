@@ -14,7 +14,7 @@
 struct loop;
 
 struct watch {
-  int fd;                                          /* -1 when not watched */
+  int fd;                                          /* -1 when not watched: begin with that */
   uint32_t events;
   void (*ready)(struct watch *w, uint32_t events); /* EPOLL* bits */
 };
@@ -43,7 +43,8 @@ void loop_free(struct loop *l);
 /* EVENTS as of epoll_ctl (level-triggered unless EPOLLET is asked for; EPOLLEXCLUSIVE passes
  * through).  Watching again changes the events.  0 or -1. */
 int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events);
-/* Safe inside any callback: a removed watch is not called for events of the same turn. */
+/* Safe inside any callback: a removed watch is not called for events of the same turn.  To be called
+ * before the descriptor is closed. */
 void loop_unwatch(struct loop *l, struct watch *w);
 
 /* One shot; setting a set timer moves it.  loop_timer_stop on an unset timer is fine. */
@@ -53,6 +54,7 @@ void loop_timer_stop(struct loop *l, struct timer *t);
 void loop_defer(struct loop *l, struct task *t);
 void loop_undefer(struct loop *l, struct task *t);
 void loop_hook(struct loop *l, struct turn_hook *h);
+void loop_unhook(struct loop *l, struct turn_hook *h); /* fine when it is not there */
 
 /* Turns until loop_stop. */
 void loop_run(struct loop *l);

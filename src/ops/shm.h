@@ -1,5 +1,5 @@
 /* The shared page: anonymous shared memory, made by the master, inherited by every process of every
- * generation.  Metrics (a slot per live process, folded into a base when it ends, so that counters
+ * generation.  Metrics (a slot per live process; its counts stay when it ends, so that counters
  * never fall), loop turns for the watchdog, revocation epochs, and the hub-wide marks that keep
  * forced JWKS fetches to one per 30 s.  Atomic words only: a crash leaves nothing locked. */
 #ifndef OPS_SHM_H
@@ -13,14 +13,14 @@
 #include "util/err.h"
 #include "util/str.h"
 
-enum { SHM_SLOTS = 256, SHM_EPOCHS = 4096, SHM_FETCH_MARKS = 1024 };
+enum { SHM_SLOTS = 1024, SHM_EPOCHS = 4096, SHM_FETCH_MARKS = 1024 };
 
 struct shm;
 
 struct shm *shm_create(struct err *e); /* master */
 /* Takes a slot for this process; -1 when all are in use. */
 int shm_attach(struct shm *s, int pid);
-/* Folds the slot of a process that has ended into the base (master, leader). */
+/* Frees the slot of a process that has ended, its counts kept, its gauges cleared (master, leader). */
 void shm_fold(struct shm *s, int pid);
 
 /* This process's counters, after shm_attach; in tests and tools a private page. */

@@ -8,6 +8,7 @@
 #ifndef UTIL_CLEANUP_H
 #define UTIL_CLEANUP_H
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
