@@ -237,8 +237,13 @@ enum mcpauth_level { MCPAUTH_LOG_ERROR = 0, MCPAUTH_LOG_WARN = 1, MCPAUTH_LOG_IN
 
 /* abi 1.0.  Functions that take SELF may be called from `start` on (log and report: from `check`
  * on); those that take RQ from verify, account and continuations.  In a job thread only those
- * marked [any thread] may be called.  int results: 0, or -1 when the arguments are unusable or
- * memory is short. */
+ * marked [any thread] may be called; from verify and account of a blocking provider also those that
+ * take RQ, but for the four that wait.  int results: 0, or -1 when the arguments are unusable or
+ * memory is short.
+ *
+ * One thing at a time: a second request to the host while one is outstanding, an answer while one
+ * is, PENDING while none is, and every argument that the host refuses in set_principal and
+ * set_claim make the line's result MCPAUTH_ERROR, whatever it returns. */
 struct mcpauth_host {
   uint32_t abi;
   uint32_t struct_size;
@@ -262,7 +267,7 @@ struct mcpauth_host {
   /* Zeroed memory that lives as long as the request; NULL past a megabyte. */
   void *(*alloc)(struct mcpauth_request *rq, size_t n);
   const struct mcpauth_facts *(*facts)(struct mcpauth_request *rq);
-  /* The request's credential; NULL when it carries none (account lines, guards). */
+  /* The request's credential; NULL when it carries none (guards) and in account lines. */
   const struct mcpauth_credential *(*credential)(struct mcpauth_request *rq);
   struct mcpauth_instance *(*self)(struct mcpauth_request *rq);
 

@@ -59,8 +59,9 @@ struct auth_options {
   struct loop *loop;
   struct jobs *jobs;
   struct fetcher *fetcher;
-  struct shm *shm;
-  const char *state_dir;
+  struct shm *shm;          /* NULL: no revocations are looked at */
+  const char *state_dir;    /* NULL: no uses are counted, no key sets kept */
+  bool dry_run;             /* explain: nothing is counted, no identity reused */
 };
 struct auth *auth_new(const struct auth_options *o, struct err *e);
 void auth_free(struct auth *a);

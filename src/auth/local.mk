@@ -4,7 +4,11 @@ libcore_a_SOURCES += \
   src/auth/principal.h src/auth/stack.h src/auth/usage.h
 libcore_a_SOURCES += \
   src/auth/principal.c \
-  src/auth/cache.c src/auth/cache.h
+  src/auth/cache.c src/auth/cache.h \
+  src/auth/authenticate.c \
+  src/auth/identify.c src/auth/identify.h \
+  src/auth/call.c src/auth/call.h src/auth/wait.c \
+  src/auth/host.c src/auth/host.h src/auth/instance.c
 UNIT_TESTS += tests/unit/test_principal tests/unit/test_cache
 tests_unit_test_principal_SOURCES = tests/unit/test_principal.c
 tests_unit_test_cache_SOURCES = tests/unit/test_cache.c

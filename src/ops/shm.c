@@ -26,6 +26,7 @@ struct mark {
 
 struct shm {
   struct slot slots[SHM_SLOTS];
+  _Atomic uint64_t revocations;
   _Atomic uint64_t epochs[SHM_EPOCHS];
   struct mark marks[SHM_FETCH_MARKS];
 };
@@ -137,6 +138,11 @@ static _Atomic uint64_t *epoch_of(struct shm *s, struct str issuer, struct str s
   return &s->epochs[h % SHM_EPOCHS];
 }
 
+uint64_t shm_revocations(struct shm *s)
+{
+  return atomic_load(&s->revocations);
+}
+
 uint64_t shm_epoch(struct shm *s, struct str issuer, struct str subject)
 {
   return atomic_load(epoch_of(s, issuer, subject));
@@ -144,6 +150,7 @@ uint64_t shm_epoch(struct shm *s, struct str issuer, struct str subject)
 
 void shm_revoke(struct shm *s, struct str issuer, struct str subject)
 {
+  atomic_fetch_add(&s->revocations, 1);
   atomic_fetch_add(epoch_of(s, issuer, subject), 1);
 }
 

@@ -32,7 +32,10 @@ uint64_t shm_total(struct shm *s, enum metric m);
 void shm_turn(struct shm *s, uint64_t turns);
 uint64_t shm_turns_of(struct shm *s, int pid);
 
-/* Revocation epochs: sampled before a stack starts, compared when a cached identity is used. */
+/* Revocation epochs.  An identity may be cached with its epoch when, after that was read, the number
+ * of revocations is still the one sampled before the stack started; it is stale when its epoch is
+ * another.  (shm_revoke moves the number first, then the epoch.) */
+uint64_t shm_revocations(struct shm *s);
 uint64_t shm_epoch(struct shm *s, struct str issuer, struct str subject);
 void shm_revoke(struct shm *s, struct str issuer, struct str subject);
 

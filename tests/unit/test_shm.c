@@ -113,6 +113,7 @@ static void test_a_revocation_is_seen_by_another_process(void **state)
     _exit(0);
   }
   waitpid(pid, NULL, 0);
+  assert_true(shm_revocations(shm) > 0);
   assert_true(shm_epoch(shm, STR("https://idp"), STR("alice")) != before);
   assert_int_equal(shm_epoch(shm, STR("https://idp"), STR("bob")), 0);
   assert_int_equal(shm_epoch(shm, STR("https://idpa"), STR("lice")), 0);

@@ -1,0 +1,298 @@
+/* The life of one call: start, settle, deadline, cancel.  A callback's return value is the answer;
+ * PENDING is allowed only while exactly one request to the host is outstanding.  See call.h. */
+#include "auth/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/limits.h"
+
+const struct mcpauth_facts *call_facts(const struct mcpauth_request *rq)
+{
+  return &rq->facts;
+}
+
+void call_answer_done(struct call_answer *a)
+{
+  principal_unref(a->principal);
+  json_decref(a->claims);
+  a->principal = NULL;
+  a->claims = NULL;
+}
+
+enum mcpauth_result call_misuse(struct mcpauth_request *rq, const char *format, ...)
+{
+  if (rq->misuse[0])
+    return MCPAUTH_ERROR;
+  va_list ap;
+  va_start(ap, format);
+  vsnprintf(rq->misuse, sizeof rq->misuse, format, ap);
+  va_end(ap);
+  if (rq->misuse[0] == 0)
+    memcpy(rq->misuse, "misuse", sizeof "misuse");
+  return MCPAUTH_ERROR;
+}
+
+int64_t call_left_ms(const struct mcpauth_request *rq)
+{
+  int64_t left = rq->deadline_ms - clock_mono_ms();
+  return left > 0 ? left : 1;
+}
+
+void call_unref(struct mcpauth_request *rq)
+{
+  if (--rq->refs > 0)
+    return;
+  principal_unref(rq->principal);
+  json_decref(rq->claims);
+  arena_free(rq->arena);
+}
+
+/* ---- the answer */
+
+static void say(struct call_answer *a, enum mcpauth_result result, const char *reason)
+{
+  a->result = result;
+  a->why = MCPAUTH_WHY_NONE;
+  snprintf(a->reason, sizeof a->reason, "%s", reason);
+}
+
+/* Why RESULT cannot stand, or NULL. */
+static const char *fault_of(const struct mcpauth_request *rq, enum mcpauth_result result)
+{
+  const struct mcpauth_provider *table = rq->spec.instance->provider->table;
+  if (rq->misuse[0])
+    return rq->misuse;
+  if (result != MCPAUTH_OK)
+    return NULL;
+  if (rq->spec.account)
+    return "an account line cannot answer OK";
+  if (table->flags & MCPAUTH_GUARD)
+    return "a guard cannot answer OK";
+  return rq->principal ? NULL : "OK without a principal";
+}
+
+static void take_claims(struct mcpauth_request *rq, struct call_answer *a)
+{
+  if (rq->spec.account) {
+    a->claims = rq->claims;
+    rq->claims = NULL;
+    return;
+  }
+  a->principal = rq->principal;
+  rq->principal = NULL;
+  if (rq->claims) {
+    json_decref(a->principal->claims);
+    a->principal->claims = rq->claims;
+    rq->claims = NULL;
+  }
+}
+
+static enum mcpauth_why known_why(enum mcpauth_why why)
+{
+  switch (why) {
+  case MCPAUTH_WHY_NONE:
+  case MCPAUTH_WHY_EXPIRED:
+  case MCPAUTH_WHY_NOT_YET_VALID:
+  case MCPAUTH_WHY_WRONG_AUDIENCE:
+  case MCPAUTH_WHY_NOT_ACCEPTED:
+    return why;
+  }
+  return MCPAUTH_WHY_NOT_ACCEPTED;
+}
+
+static void count_use(const struct mcpauth_request *rq)
+{
+  const struct mcpauth_instance *i = rq->spec.instance;
+  if (rq->used && i->host->usage)
+    usage_count(i->host->usage, i->provider->name, rq->used, rq->facts.address, clock_wall());
+}
+
+static void judge(struct mcpauth_request *rq, enum mcpauth_result result, struct call_answer *a)
+{
+  *a = (struct call_answer){.looked = rq->looked};
+  count_use(rq);
+  const char *fault = fault_of(rq, result);
+  if (fault) {
+    say(a, MCPAUTH_ERROR, fault);
+    return;
+  }
+  say(a, result, rq->reason);
+  switch (result) {
+  case MCPAUTH_OK:
+    a->reason[0] = 0;
+    take_claims(rq, a);
+    return;
+  case MCPAUTH_PASS:
+    a->reason[0] = 0;
+    if (rq->spec.account)
+      take_claims(rq, a);
+    return;
+  case MCPAUTH_IGNORE:
+  case MCPAUTH_INVALID:
+  case MCPAUTH_DENY:
+  case MCPAUTH_UNAVAIL:
+  case MCPAUTH_ERROR:
+    a->why = known_why(rq->why);
+    return;
+  case MCPAUTH_PENDING:
+    break;
+  }
+  say(a, MCPAUTH_ERROR, "");
+  snprintf(a->reason, sizeof a->reason, "answered %d, which is no result", (int)result);
+}
+
+/* Ends the call but for a job that still runs. */
+static void leave(struct mcpauth_request *rq)
+{
+  rq->over = true;
+  loop_timer_stop(rq->spec.instance->host->options.loop, &rq->deadline);
+  if (rq->wait != WAIT_NOTHING)
+    wait_cancel(rq);
+  call_unref(rq);
+}
+
+/* Whether RESULT leaves the call waiting for the one thing that it asked for. */
+static bool pending(struct mcpauth_request *rq, enum mcpauth_result result)
+{
+  bool waits = rq->wait != WAIT_NOTHING;
+  if (rq->in_thread) /* nothing of it may be looked at */
+    return true;
+  if (result == MCPAUTH_PENDING && waits && rq->misuse[0] == 0)
+    return true;
+  if (result == MCPAUTH_PENDING && !waits)
+    call_misuse(rq, "PENDING without a request to the host");
+  else if (waits)
+    call_misuse(rq, "answered while a request to the host was outstanding");
+  return false;
+}
+
+void call_resume(struct mcpauth_request *rq, enum mcpauth_result result)
+{
+  if (pending(rq, result))
+    return;
+  struct call_answer a;
+  call_done_fn *done = rq->spec.done;
+  void *arg = rq->spec.arg;
+  judge(rq, result, &a);
+  leave(rq);
+  done(arg, &a);
+  call_answer_done(&a);
+}
+
+/* Nothing of RQ that its job thread may own is looked at. */
+static void too_late(struct timer *t)
+{
+  struct mcpauth_request *rq = container_of(t, struct mcpauth_request, deadline);
+  struct call_answer a = {.result = MCPAUTH_UNAVAIL};
+  call_done_fn *done = rq->spec.done;
+  void *arg = rq->spec.arg;
+  snprintf(a.reason, sizeof a.reason, "timed out after %lld ms",
+           (long long)rq->spec.instance->provider->deadline_ms);
+  leave(rq);
+  done(arg, &a);
+}
+
+void call_cancel(struct mcpauth_request *rq)
+{
+  leave(rq);
+}
+
+/* ---- start */
+
+static const char *copy_text(struct mcpauth_request *rq, const char *s, bool *failed)
+{
+  if (s == NULL)
+    return "";
+  const char *copy = arena_dup(rq->arena, str_of(s));
+  *failed |= copy == NULL;
+  return copy;
+}
+
+/* The provider gets copies: a shared evaluation may outlive the request that began it. */
+static int copy_facts(struct mcpauth_request *rq)
+{
+  const struct mcpauth_facts *f = rq->spec.facts;
+  const struct mcpauth_credential *c = rq->spec.credential;
+  bool failed = false;
+  rq->facts = (struct mcpauth_facts){
+      .request_id = copy_text(rq, f->request_id, &failed),
+      .service = copy_text(rq, f->service, &failed),
+      .resource = copy_text(rq, f->resource, &failed),
+      .address = copy_text(rq, f->address, &failed),
+      .method = copy_text(rq, f->method, &failed),
+      .tls = f->tls,
+  };
+  if (c) {
+    struct str value = arena_str(rq->arena, str_of_bytes(c->value));
+    failed |= value.p == NULL;
+    rq->credential = (struct mcpauth_credential){
+        .source = c->source, .name = copy_text(rq, c->name, &failed), .value = {value.p, value.n}};
+    rq->spec.credential = &rq->credential;
+  }
+  return failed ? -1 : 0;
+}
+
+static void wipe_credential(void *p)
+{
+  struct mcpauth_credential *c = p;
+  if (c->value.p)
+    explicit_bzero((char *)(uintptr_t)c->value.p, c->value.n);
+}
+
+static struct mcpauth_request *call_new(const struct call_spec *s)
+{
+  struct arena *arena = arena_new(LIMIT_REQUEST_ARENA);
+  struct mcpauth_request *rq = arena ? arena_new_of(arena, struct mcpauth_request) : NULL;
+  if (rq == NULL) {
+    arena_free(arena);
+    return NULL;
+  }
+  rq->arena = arena;
+  rq->refs = 1;
+  rq->spec = *s;
+  rq->deadline_ms = clock_mono_ms() + s->instance->provider->deadline_ms;
+  rq->deadline.fire = too_late;
+  if (arena_defer(arena, wipe_credential, &rq->credential) < 0 || copy_facts(rq) < 0) {
+    arena_free(arena);
+    return NULL;
+  }
+  return rq;
+}
+
+static enum mcpauth_result run(struct mcpauth_request *rq)
+{
+  const struct mcpauth_instance *i = rq->spec.instance;
+  const struct mcpauth_provider *table = i->provider->table;
+  if ((rq->spec.account ? table->account : table->verify) == NULL)
+    return call_misuse(rq, "the provider serves no %s lines",
+                       rq->spec.account ? "account" : "auth");
+  if (table->flags & MCPAUTH_BLOCKING)
+    return wait_blocking(rq);
+  return rq->spec.account ? table->account(rq, i->provider->config, i->state)
+                          : table->verify(rq, i->provider->config, i->state);
+}
+
+struct mcpauth_request *call_start(const struct call_spec *s, struct call_answer *ret)
+{
+  struct mcpauth_request *rq = call_new(s);
+  if (rq == NULL) {
+    *ret = (struct call_answer){.result = MCPAUTH_ERROR, .reason = "out of memory"};
+    return NULL;
+  }
+  enum mcpauth_result result = run(rq);
+  if (!pending(rq, result)) {
+    judge(rq, result, ret);
+    leave(rq);
+    return NULL;
+  }
+  if (loop_timer_set(s->instance->host->options.loop, &rq->deadline, call_left_ms(rq)) < 0) {
+    *ret = (struct call_answer){.result = MCPAUTH_ERROR, .reason = "out of memory"};
+    leave(rq);
+    return NULL;
+  }
+  return rq;
+}
