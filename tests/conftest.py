@@ -1,0 +1,109 @@
+"""Fixtures of all tests in Python, and what is asked after each of them: did the hub end cleanly, did
+a secret leak, was a server contacted that must never be?"""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from support import secretlog  # noqa: E402
+from support.hub import Hub  # noqa: E402
+from support.idp import MockIdp  # noqa: E402
+from support.upstream import Canary, MockUpstream  # noqa: E402
+
+
+def _leaks(hubs, upstreams):
+    """Sentences that say which secret was found where."""
+    found = []
+    for h in hubs:
+        for what, path in (('log', h.log_file), ('audit log', h.audit_file)):
+            data = path.read_bytes() if path.exists() else b''
+            found += [f'the secret {s[:12]}... is in the {what}' for s in secretlog.found_in(data)]
+    for u in upstreams:
+        found += [f'the secret {s[:12]}... reached an upstream'
+                  for s in secretlog.found_in(u.transcript, upstream=True)]
+    return found
+
+
+class _World:
+    """Everything that one test started, in order."""
+
+    def __init__(self):
+        self.hubs, self.upstreams, self.idps, self.canaries = [], [], [], []
+
+    def end(self):
+        wrong = []
+        for h in self.hubs:
+            try:
+                h.stop()
+            except AssertionError as e:
+                wrong.append(str(e))
+            finally:
+                h.kill()
+        wrong += [f'alarm: {line!r}' for h in self.hubs if not h.allowed_alarms for line in h.alarms()]
+        wrong += _leaks(self.hubs, self.upstreams)
+        wrong += [f'a canary was contacted: {c.transcript[:200]!r}' for c in self.canaries if c.connections]
+        for thing in self.upstreams + self.canaries + self.idps:
+            thing.close()
+        for h in self.hubs:
+            h.remove()
+        secretlog.forget_all()
+        return wrong
+
+
+@pytest.fixture
+def world(request):
+    w = _World()
+    yield w
+    logs = [h.log for h in w.hubs]
+    wrong = w.end()
+    for log in logs:
+        print(f'--- log of the hub\n{log}')
+    if wrong:
+        pytest.fail('\n'.join(wrong), pytrace=False)
+
+
+@pytest.fixture
+def hub(world):
+    """Factory: hub(configuration, ...) makes and starts a Hub; start=False only makes it."""
+    def make(conf, start=True, **kw):
+        h = Hub(conf, **kw)
+        world.hubs.append(h)
+        return h.start() if start else h
+    return make
+
+
+@pytest.fixture
+def upstream(world):
+    """A MockUpstream at /mcp."""
+    u = MockUpstream()
+    world.upstreams.append(u)
+    return u
+
+
+@pytest.fixture
+def upstreams(world):
+    """Factory of more of them: upstreams(path=..., unix=...)."""
+    def make(**kw):
+        u = MockUpstream(**kw)
+        world.upstreams.append(u)
+        return u
+    return make
+
+
+@pytest.fixture
+def idp(world):
+    """A MockIdp with one RS256 key."""
+    i = MockIdp()
+    world.idps.append(i)
+    return i
+
+
+@pytest.fixture
+def canary(world):
+    """A server that must not be contacted: the test fails when anything connects."""
+    c = Canary()
+    world.canaries.append(c)
+    return c
