@@ -6,8 +6,8 @@
 #include "util/buf.h"
 
 struct challenge {
-  const char *error;             /* NULL, "invalid_token", "insufficient_scope" */
-  const char *const *scopes;     /* sorted; may be NULL */
+  const char *error;         /* NULL, "invalid_token", "insufficient_scope" */
+  const char *const *scopes; /* sorted; may be NULL */
   size_t n_scopes;
   const char *resource_metadata; /* URL or NULL */
 };
