@@ -7,3 +7,21 @@ dist-hook: dist-without-caches
 dist-without-caches:
 	find $(distdir) -name __pycache__ -prune -exec rm -rf '{}' +
 .PHONY: dist-without-caches
+
+# One word a kind of test; ./check runs them all. Sanitized builds have folders of their own.
+EXTRA_DIST += check demo tools tests/fuzz/run tests/valgrind.supp
+check-hub: all
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) python3 -m pytest -q -n 2 tests
+check-asan:
+	cd $(abs_top_srcdir) && tools/check-sanitized address,undefined -m 'not slow' tests
+check-tsan:
+	cd $(abs_top_srcdir) && tools/check-sanitized thread
+check-valgrind: $(check_PROGRAMS)
+	$(MAKE) check LOG_FLAGS='--quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --suppressions=$(abs_top_srcdir)/tests/valgrind.supp' LOG_COMPILER=valgrind
+check-fuzz:
+	cd $(abs_top_srcdir) && tests/fuzz/run tests/valgrind.supp
+check-docs: all
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tools/check-docs
+check-interop: all
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tests/interop/run
+.PHONY: check-hub check-asan check-tsan check-valgrind check-fuzz check-docs check-interop
