@@ -160,6 +160,10 @@ static enum jwt_status only_key(const struct jws *s, const struct jwks *keys,
 enum jwt_status jws_key(const struct jws *s, const struct jwks *keys, const struct jwk **ret,
                         struct err *e)
 {
+  if (keys->n == 0) {
+    err_set(e, "there are no keys");
+    return JWT_UNKNOWN_KEY;
+  }
   /* Keys from PEM and secrets have no names: then the token's name says nothing. */
   if (s->kid.p && has_names(keys))
     return key_by_kid(s, keys, ret, e);

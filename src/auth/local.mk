@@ -1,3 +1,10 @@
+# keys and tokens
+libcore_a_SOURCES += \
+  src/auth/jwk.c src/auth/jws.c src/auth/jws.h src/auth/jwt.c src/auth/jwt_issuer.c \
+  src/auth/keyset.c src/auth/keyset.h src/auth/keyset_impl.h src/auth/keyset_remote.c src/auth/keyset_store.c
+UNIT_TESTS += tests/unit/test_jose_vectors
+tests_unit_test_jose_vectors_SOURCES = tests/unit/test_jose_vectors.c
+# the rest
 libcore_a_SOURCES += src/auth/stack.c src/auth/credential.c src/auth/loader.c src/auth/elfnote.c src/auth/elfnote.h
 libcore_a_SOURCES += \
   src/auth/authenticate.h src/auth/credential.h src/auth/jwk.h src/auth/jwt.h src/auth/loader.h \
@@ -12,9 +19,5 @@ libcore_a_SOURCES += \
 UNIT_TESTS += tests/unit/test_principal tests/unit/test_cache
 tests_unit_test_principal_SOURCES = tests/unit/test_principal.c
 tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
-libcore_a_SOURCES += src/auth/jws.h src/auth/keyset.h
 UNIT_TESTS += tests/unit/test_credential
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
-libcore_a_SOURCES += src/auth/jwk.c src/auth/jws.c src/auth/jws.h src/auth/jwt.c src/auth/jwt_issuer.c src/auth/keyset.h
-UNIT_TESTS += tests/unit/test_jose_vectors
-tests_unit_test_jose_vectors_SOURCES = tests/unit/test_jose_vectors.c
