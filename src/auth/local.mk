@@ -1,3 +1,6 @@
+libcore_a_SOURCES += src/auth/usage.c src/auth/usage_file.c src/auth/usage_file.h
+UNIT_TESTS += tests/unit/test_usage
+tests_unit_test_usage_SOURCES = tests/unit/test_usage.c
 # keys and tokens
 libcore_a_SOURCES += \
   src/auth/jwk.c src/auth/jws.c src/auth/jws.h src/auth/jwt.c src/auth/jwt_issuer.c \
