@@ -25,3 +25,11 @@ check-docs: all
 check-interop: all
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tests/interop/run
 .PHONY: check-hub check-asan check-tsan check-valgrind check-fuzz check-docs check-interop
+# The evaluator against an independent oracle, and mutants of it against the same.
+check_PROGRAMS += tests/support/stack-eval
+tests_support_stack_eval_SOURCES = tests/support/stack-eval.c
+TESTS += tests/stack/check
+EXTRA_DIST += tests/stack
+check-long: tests/support/stack-eval
+	$(srcdir)/tests/stack/check 5
+.PHONY: check-long
