@@ -7,16 +7,13 @@ EXTRA_DIST += plugins/bearer-jwt/mcpauth-bearer-jwt.pod
 
 # fault: for tests only; -rpath makes libtool build a shared object that is not installed.
 FAULT_LINK = $(MODULE_LINK) -rpath /nowhere
-check_LTLIBRARIES += plugins/fault.la plugins/fault-blocking.la plugins/fault-remote.la
+noinst_LTLIBRARIES += plugins/fault.la plugins/fault-blocking.la plugins/fault-remote.la
 plugins_fault_la_SOURCES = plugins/fault/fault.c
 plugins_fault_la_CFLAGS = $(MODULE_COMPILE)
 plugins_fault_la_LDFLAGS = $(FAULT_LINK)
-plugins_fault_la_LIBADD =
 plugins_fault_blocking_la_SOURCES = plugins/fault/fault.c
 plugins_fault_blocking_la_CFLAGS = $(MODULE_COMPILE) -DFAULT_NAME='"fault-blocking"' -DFAULT_FLAGS=MCPAUTH_BLOCKING
 plugins_fault_blocking_la_LDFLAGS = $(FAULT_LINK)
-plugins_fault_blocking_la_LIBADD =
 plugins_fault_remote_la_SOURCES = plugins/fault/fault.c
 plugins_fault_remote_la_CFLAGS = $(MODULE_COMPILE) -DFAULT_NAME='"fault-remote"' -DFAULT_FLAGS=MCPAUTH_REMOTE
 plugins_fault_remote_la_LDFLAGS = $(FAULT_LINK)
-plugins_fault_remote_la_LIBADD =
