@@ -187,7 +187,8 @@ static bool is_private(struct str text)
   return json_object_get(j, "d") != NULL;
 }
 
-static struct jwks *public_half(const char *path, struct err *e)
+/* A PEM key says nothing of its algorithm: then any that fits will do. */
+static struct jwks *public_half(const char *path, bool pem, struct err *e)
 {
   CLEANUP(jwt_key_done) struct jwt_key k = {.key = NULL};
   CLEANUP(buf_done) struct buf text;
@@ -196,6 +197,8 @@ static struct jwks *public_half(const char *path, struct err *e)
     return NULL;
   if (k.secret)
     return jwks_of_secret(secret_expose(k.secret), e);
+  if (pem)
+    k.alg = ALG_NONE;
   return jwt_key_public(&k, false, &text, e) < 0 ? NULL : jwks_parse(buf_view(&text), false, e);
 }
 
@@ -207,7 +210,7 @@ struct jwks *jwt_keys_read(const char *path, struct err *e)
     return NULL;
   struct str s = buf_view(&text);
   if (is_private(s))
-    return public_half(path, e);
+    return public_half(path, str_starts(str_trim(s), "-----BEGIN"), e);
   struct jwks *keys = str_starts(str_trim(s), "{") ? jwks_parse(s, false, e) : jwks_parse_pem(s, e);
   if (keys == NULL)
     err_prefix(e, "%s", path);
@@ -251,7 +254,8 @@ static json_t *labelled(const struct jwt_key *k, bool private, struct err *e)
   if (jwk == NULL)
     return NULL;
   json_object_set_new(jwk, "use", json_string("sig"));
-  json_object_set_new(jwk, "alg", json_string(jwt_alg_name(k->alg)));
+  if (k->alg != ALG_NONE)
+    json_object_set_new(jwk, "alg", json_string(jwt_alg_name(k->alg)));
   json_object_set_new(jwk, "kid", json_string(k->kid));
   return jwk;
 }

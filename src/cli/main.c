@@ -11,7 +11,11 @@
 #include "util/str.h"
 
 /* One row a subcommand, in the order of the help. */
-static const struct cli_command *const commands[] = {NULL};
+static const struct cli_command *const commands[] = {
+    /* clang-format off */
+    &cmd_jwt,
+    NULL, /* clang-format on */
+};
 
 enum { OPT_STATE_DIR = 256, OPT_CONTROL, OPT_PLUGIN_DIR };
 
