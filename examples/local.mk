@@ -1,0 +1,5 @@
+# An MCP server to try the hub with; ./demo starts it. Not installed.
+noinst_PROGRAMS += examples/notes-server/notes-server
+examples_notes_server_notes_server_SOURCES = examples/notes-server/notes-server.c \
+  examples/notes-server/mcp.c examples/notes-server/notes.c examples/notes-server/notes-server.h
+examples_notes_server_notes_server_LDADD = $(MHD_LIBS) $(JANSSON_LIBS) -lpthread
