@@ -12,3 +12,16 @@ UNIT_TESTS += tests/unit/test_admission tests/unit/test_challenge tests/unit/tes
 tests_unit_test_admission_SOURCES = tests/unit/test_admission.c
 tests_unit_test_challenge_SOURCES = tests/unit/test_challenge.c
 tests_unit_test_target_SOURCES = tests/unit/test_target.c
+libcore_a_SOURCES += \
+  src/http/curl.c src/http/curl.h \
+  src/http/curl_loop.c src/http/curl_loop.h \
+  src/http/fetch.c \
+  src/http/reach.c src/http/reach.h \
+  src/http/reply.c src/http/reply.h \
+  src/http/upstream_curl.c
+CLIENT_TEST = tests/support/tiny_server.c tests/support/tiny_server.h \
+  tests/support/upstream_client.c tests/support/upstream_client.h
+UNIT_TESTS += tests/unit/test_upstream
+tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c $(CLIENT_TEST)
+UNIT_TESTS += tests/unit/test_upstream_replies
+tests_unit_test_upstream_replies_SOURCES = tests/unit/test_upstream_replies.c $(CLIENT_TEST)

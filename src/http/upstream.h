@@ -12,7 +12,7 @@
 struct upstream_pool;
 struct upstream_call;
 
-/* Where to; the strings live as long as the pool. */
+/* Where to; it and its strings live as long as the pool, which knows it by its address. */
 struct upstream_target {
   const char *url;         /* http:// or https://, path and query of the configuration included */
   const char *unix_socket; /* NULL: by address */
@@ -22,11 +22,13 @@ struct upstream_target {
 
 struct upstream_request {
   const struct upstream_target *target;
-  const char *url;         /* the target's, or another path of the same origin (legacy messages) */
+  const char *url;         /* the target's, or another path of the same origin (legacy messages);
+                              copied, as are the headers */
   struct str method;
   const struct http_header *headers;
   size_t n_headers;
-  struct str body;         /* must stay until done; sent without the means to rewind: no retry */
+  struct str body;         /* must stay until done, or until upstream_cancel returned (called from
+                              one of the events: until the end of the turn) */
   int64_t total_timeout_ms; /* 0: none */
 };
 
@@ -38,17 +40,23 @@ enum upstream_end {
 };
 
 struct upstream_events {
-  /* Status and headers of the final response (1xx skipped).  Then data, then done. */
+  /* Status and headers of the final response (1xx skipped).  Then data, then done; none of them
+   * from inside upstream_start.  The headers are valid during the call; content_length is -1 when
+   * the response does not say. */
   void (*head)(void *arg, int status, const struct http_header *headers, size_t n,
                int64_t content_length);
-  /* false: pause until upstream_resume. */
+  /* The bytes are taken either way; false: pause until upstream_resume. */
   bool (*data)(void *arg, struct str bytes);
   /* Last; the call is freed afterwards.  Not after upstream_cancel. */
   void (*done)(void *arg, enum upstream_end end, const char *error);
 };
 
+/* A call of the same request twice is the caller's business; the pool delivers each at most once
+ * (row 172), never follows a redirect (row 46), never sends what the environment says (row 58). */
 struct upstream_pool *upstream_pool_new(struct loop *l, struct err *e);
+/* Cancels what runs. */
 void upstream_pool_free(struct upstream_pool *p);
+/* NULL with E when it cannot start: a header that cannot be sent (row 44), another origin. */
 struct upstream_call *upstream_start(struct upstream_pool *p, const struct upstream_request *rq,
                                      const struct upstream_events *events, void *arg,
                                      struct err *e);
