@@ -1,4 +1,9 @@
 # plugins
+plugin_LTLIBRARIES += plugins/static-token.la
+plugins_static_token_la_SOURCES = plugins/static-token/static-token.c
+plugins_static_token_la_CFLAGS = $(MODULE_COMPILE)
+plugins_static_token_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/static-token/mcpauth-static-token.pod
 plugin_LTLIBRARIES += plugins/bearer-jwt.la
 plugins_bearer_jwt_la_SOURCES = plugins/bearer-jwt/bearer-jwt.c
 plugins_bearer_jwt_la_CFLAGS = $(MODULE_COMPILE)

@@ -325,7 +325,7 @@ struct mcpauth_host {
 
   /* Files of an instance.  `watch_file` (from `start`) calls CHANGED in the loop thread with the
    * whole content now, and again whenever the file has changed (looked at once a second): 0 keeps
-   * the new content, -1 keeps the old and logs.  The first call's -1, or an unsafe or unreadable
+   * the new content, -1 keeps the old and logs.  In `check` it looks once.  The first call's -1, or an unsafe or unreadable
    * file, makes watch_file fail.  NULL content never happens.  Ownership and mode are judged as for
    * secret files. */
   int (*watch_file)(struct mcpauth_instance *self, const char *path, size_t max_size,
@@ -338,6 +338,15 @@ struct mcpauth_host {
    * the NUL included).  Nothing is verified: it tells whose token this would be, and no more.  -1
    * when TOKEN has not the form of a JWT, states no issuer, or one that does not fit. */
   int (*jwt_issuer)(struct mcpauth_bytes token, char *out, size_t size);
+
+  /* For documents that outlive a request (files): parses TEXT as strictly as `json`.  The caller
+   * gives it back with json_free.  NULL: ERROR (SIZE bytes) says where and why ("column N: …" when
+   * TEXT is one line). */
+  const struct mcpauth_claims *(*json_new)(struct mcpauth_bytes text, char *error, size_t size);
+  void (*json_free)(const struct mcpauth_claims *claims);
+  /* Name of member INDEX (from 0) of the object at POINTER; NULL behind the last.  Valid as long as
+   * the claims are. */
+  const char *(*member)(const struct mcpauth_claims *claims, const char *pointer, size_t index);
 };
 
 /* Whether the host at H has FIELD. */

@@ -254,6 +254,41 @@ static const struct mcpauth_claims *host_json(struct mcpauth_request *rq, struct
   return to_claims(j);
 }
 
+static const struct mcpauth_claims *host_json_new(struct mcpauth_bytes text, char *error,
+                                                  size_t size)
+{
+  static const char one_line[] = "line 1 ";
+  struct err e = {""};
+  json_t *j = NULL;
+  if (text.p == NULL || text.n > LIMIT_IDP_REPLY)
+    err_set(&e, "too long");
+  else
+    j = json_parse(str_of_bytes(text), LIMIT_JSON_DEPTH, LIMIT_JSON_VALUES, &e);
+  if (json_is_object(j))
+    return to_claims(j);
+  if (j)
+    err_set(&e, "column 1: an object is expected");
+  json_decref(j);
+  bool cut = str_starts(str_of(e.text), one_line);
+  snprintf(error, size, "%s", e.text + (cut ? sizeof one_line - 1 : 0));
+  return NULL;
+}
+
+static void host_json_free(const struct mcpauth_claims *claims)
+{
+  json_decref(of_claims(claims));
+}
+
+static const char *host_member(const struct mcpauth_claims *claims, const char *pointer,
+                               size_t index)
+{
+  json_t *object = claims ? look_up(claims, pointer) : NULL;
+  void *at = json_is_object(object) ? json_object_iter(object) : NULL;
+  while (at && index-- > 0)
+    at = json_object_iter_next(object, at);
+  return at ? json_object_iter_key(at) : NULL;
+}
+
 static const char *host_claim_json(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
                                    const char *pointer)
 {
@@ -319,4 +354,7 @@ const struct mcpauth_host host_functions = {
     .watch_file = instance_watch,
     .count_use = host_count_use,
     .jwt_issuer = host_jwt_issuer,
+    .json_new = host_json_new,
+    .json_free = host_json_free,
+    .member = host_member,
 };
