@@ -24,3 +24,5 @@ tests_unit_test_principal_SOURCES = tests/unit/test_principal.c
 tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
 UNIT_TESTS += tests/unit/test_credential
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
+UNIT_TESTS += tests/unit/test_authenticate
+tests_unit_test_authenticate_SOURCES = tests/unit/test_authenticate.c tests/unit/fakes.c tests/unit/fakes.h
