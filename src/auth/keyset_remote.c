@@ -74,6 +74,26 @@ static int replace_uri(struct remote *r, const char *uri)
   return 0;
 }
 
+/* Seconds since S was fetched, kept small enough to be multiplied. */
+static int64_t stored_age(const struct stored *s)
+{
+  int64_t age = clock_wall() - s->fetched;
+  return age < 0 ? 0 : age > INT32_MAX ? INT32_MAX : age;
+}
+
+static void take_stored(struct keyset *ks, struct stored *s)
+{
+  struct remote *r = &ks->remote;
+  r->fetched_wall = s->fetched;
+  r->fetched_ms = clock_mono_ms() - stored_age(s) * 1000;
+  r->lifetime_ms = s->lifetime_s * 1000;
+  r->failures = 0;
+  if (s->jwks_uri && ks->kind == KEYSET_ISSUER)
+    replace_uri(r, s->jwks_uri);
+  keyset_adopt(ks, steal_ptr(&s->keys));
+  schedule_refresh(ks);
+}
+
 /* Takes the stored keys when they are news; false when there are none. */
 static bool load_stored(struct keyset *ks)
 {
@@ -88,21 +108,11 @@ static bool load_stored(struct keyset *ks)
     log_warn("provider %s: stored keys are not used: %s", ks->name, e.text);
     return false;
   }
-  bool news = ks->keys == NULL || s.fetched >= r->fetched_wall;
-  if (news) {
-    int64_t age = clock_wall() - s.fetched;
-    if (age > INT32_MAX) /* of no use, and the product below stays small */
-      age = INT32_MAX;
-    r->fetched_wall = s.fetched;
-    r->fetched_ms = clock_mono_ms() - (age > 0 ? age : 0) * 1000;
-    r->lifetime_ms = s.lifetime_s * 1000;
-    r->failures = 0;
-    if (s.jwks_uri && ks->kind == KEYSET_ISSUER)
-      replace_uri(r, s.jwks_uri);
-    keyset_adopt(ks, s.keys);
-    schedule_refresh(ks);
-  } else
-    jwks_free(s.keys);
+  bool news = (ks->keys == NULL || s.fetched >= r->fetched_wall) &&
+              stored_age(&s) <= s.lifetime_s + KEYSET_STALE_MS / 1000;
+  if (news)
+    take_stored(ks, &s);
+  jwks_free(s.keys);
   free(s.jwks_uri);
   return news;
 }
@@ -184,7 +194,7 @@ static void start(struct keyset *ks, enum remote_step step, const char *url)
   ks->remote.step = step;
   ks->remote.fetch = fetch_start(ks->env.fetcher, &rq, on_reply, ks, &e);
   if (ks->remote.fetch == NULL)
-    failed(ks, url, e.text);
+    failed(ks, "fetch", e.text);
 }
 
 /* OpenID Connect Discovery 4: behind the issuer, without its last slash. */
@@ -196,7 +206,7 @@ static void start_openid(struct keyset *ks)
     issuer.n--;
   if (asprintf(&url, "%.*s/.well-known/openid-configuration", STR_ARG(issuer)) < 0) {
     url = NULL;
-    failed(ks, ks->remote.url, "out of memory");
+    failed(ks, "discovery", "out of memory");
     return;
   }
   start(ks, STEP_OPENID, url);
@@ -209,7 +219,7 @@ static void start_oauth(struct keyset *ks)
   struct url u;
   struct err e = {""};
   if (url_parse(str_of(ks->remote.url), &u, &e) < 0) {
-    failed(ks, ks->remote.url, e.text);
+    failed(ks, "discovery", e.text);
     return;
   }
   if (str_ends(u.path, "/"))
@@ -217,7 +227,7 @@ static void start_oauth(struct keyset *ks)
   if (asprintf(&url, "%s://%.*s/.well-known/oauth-authorization-server%.*s",
                u.https ? "https" : "http", STR_ARG(u.authority), STR_ARG(u.path)) < 0) {
     url = NULL;
-    failed(ks, ks->remote.url, "out of memory");
+    failed(ks, "discovery", "out of memory");
     return;
   }
   start(ks, STEP_OAUTH, url);
@@ -274,7 +284,7 @@ static void on_keys(struct keyset *ks, const struct fetch_reply *reply)
   struct err e = {""};
   struct jwks *keys = jwks_parse(reply->body, false, &e);
   if (keys == NULL)
-    failed(ks, ks->remote.jwks_uri, e.text);
+    failed(ks, "document", e.text);
   else
     succeeded(ks, keys, reply);
 }
@@ -288,8 +298,7 @@ static void on_reply(void *arg, const struct fetch_reply *reply)
   r->fetch = NULL;
   if (reply->status != 200 && !missing) {
     snprintf(status, sizeof status, "status %d", reply->status);
-    failed(ks, r->step == STEP_JWKS ? r->jwks_uri : "discovery",
-           reply->status ? status : reply->error);
+    failed(ks, r->step == STEP_JWKS ? "fetch" : "discovery", reply->status ? status : reply->error);
   } else if (r->step == STEP_JWKS)
     on_keys(ks, reply);
   else

@@ -7,6 +7,9 @@ libcore_a_SOURCES += \
   src/auth/keyset.c src/auth/keyset.h src/auth/keyset_impl.h src/auth/keyset_remote.c src/auth/keyset_store.c
 UNIT_TESTS += tests/unit/test_jose_vectors
 tests_unit_test_jose_vectors_SOURCES = tests/unit/test_jose_vectors.c
+JOSE_SUPPORT = tests/unit/jose.c tests/unit/jose.h src/cli/jwt_jwk.c
+UNIT_TESTS += tests/unit/test_keyset
+tests_unit_test_keyset_SOURCES = tests/unit/test_keyset.c $(JOSE_SUPPORT)
 # the rest
 libcore_a_SOURCES += src/auth/stack.c src/auth/credential.c src/auth/loader.c src/auth/elfnote.c src/auth/elfnote.h
 libcore_a_SOURCES += \
