@@ -25,3 +25,10 @@ UNIT_TESTS += tests/unit/test_upstream
 tests_unit_test_upstream_SOURCES = tests/unit/test_upstream.c $(CLIENT_TEST)
 UNIT_TESTS += tests/unit/test_upstream_replies
 tests_unit_test_upstream_replies_SOURCES = tests/unit/test_upstream_replies.c $(CLIENT_TEST)
+UNIT_TESTS += tests/unit/test_upstream_streams
+tests_unit_test_upstream_streams_SOURCES = tests/unit/test_upstream_streams.c $(CLIENT_TEST)
+UNIT_TESTS += tests/unit/test_fetch
+tests_unit_test_fetch_SOURCES = tests/unit/test_fetch.c \
+  tests/support/tiny_server.c tests/support/tiny_server.h
+UNIT_TESTS += tests/unit/test_reach
+tests_unit_test_reach_SOURCES = tests/unit/test_reach.c

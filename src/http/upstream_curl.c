@@ -182,7 +182,7 @@ static void finish(struct upstream_call *c, enum upstream_end end, const char *e
   put_call(c);
 }
 
-/* ---- deadlines: one timer a call, looked at when it fires rather than moved at each stage */
+/* ---- deadlines: one timer a call; a later deadline is looked at when the earlier one fires */
 
 static int64_t due(const struct upstream_call *c)
 {
@@ -222,6 +222,9 @@ static void on_sending(struct hcurl_transfer *t)
   int64_t ms = c->site->target->first_byte_timeout_ms;
   c->stage = WAITING;
   c->stage_due_ms = ms > 0 ? loop_now_ms(c->pool->loop) + ms : 0;
+  int64_t when = due(c);
+  if (when && (c->timer.slot == 0 || when < c->timer.due_ms))
+    loop_timer_set(c->pool->loop, &c->timer, when - loop_now_ms(c->pool->loop));
 }
 
 static void deliver_head(struct upstream_call *c)
