@@ -8,6 +8,20 @@ libcore_a_SOURCES += \
   src/http/challenge.c \
   src/http/headers.c src/http/headers.h \
   src/http/target.c
+libcore_a_SOURCES += \
+  src/http/accept.c \
+  src/http/body.c \
+  src/http/compat.c src/http/compat.h \
+  src/http/connection.c \
+  src/http/deadlines.c \
+  src/http/inside.h \
+  src/http/linger.c \
+  src/http/flow.c \
+  src/http/respond.c \
+  src/http/self_test.c \
+  src/http/server.c
+check_PROGRAMS += tests/support/http-echo
+tests_support_http_echo_SOURCES = tests/support/http-echo.c
 UNIT_TESTS += tests/unit/test_admission tests/unit/test_challenge tests/unit/test_target
 tests_unit_test_admission_SOURCES = tests/unit/test_admission.c
 tests_unit_test_challenge_SOURCES = tests/unit/test_challenge.c

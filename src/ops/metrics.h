@@ -16,6 +16,8 @@
   X(METRIC_ANSWERS_5XX, counter, "mcpauth_responses_total", "code=\"5xx\"", "Responses by class") \
   X(METRIC_ADMISSION_REFUSED, counter, "mcpauth_admission_refused_total", "",                     \
     "Requests refused as malformed before routing")                                               \
+  X(METRIC_HEADERS_DROPPED, counter, "mcpauth_headers_dropped_total", "",                         \
+    "Header fields taken out because their name has an underscore")                               \
   X(METRIC_GRANTED, counter, "mcpauth_decisions_total", "decision=\"grant\"", "Stack verdicts")   \
   X(METRIC_DENIED, counter, "mcpauth_decisions_total", "decision=\"deny\"", "Stack verdicts")     \
   X(METRIC_UNAVAILABLE, counter, "mcpauth_decisions_total", "decision=\"unavailable\"",           \
