@@ -18,8 +18,8 @@
 
 enum { LOG_WORDS = 1024, CLAIM_NAME = 255 };
 
-static void host_log(struct mcpauth_instance *self, enum mcpauth_level level, const char *format,
-                     ...)
+__attribute__((format(printf, 3, 4))) static void
+host_log(struct mcpauth_instance *self, enum mcpauth_level level, const char *format, ...)
 {
   if (!log_on((int)level))
     return;
@@ -32,7 +32,8 @@ static void host_log(struct mcpauth_instance *self, enum mcpauth_level level, co
   log_at(l, "provider %s: %s", self->provider->name, words);
 }
 
-static int host_report(struct mcpauth_instance *self, const char *option, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int
+host_report(struct mcpauth_instance *self, const char *option, const char *format, ...)
 {
   char words[ERR_TEXT_MAX];
   va_list ap;
@@ -171,8 +172,9 @@ static const struct mcpauth_claims *host_principal_claims(struct mcpauth_request
   return to_claims(rq->spec.known);
 }
 
-static enum mcpauth_result host_refuse(struct mcpauth_request *rq, enum mcpauth_result result,
-                                       enum mcpauth_why why, const char *reason, ...)
+__attribute__((format(printf, 4, 5))) static enum mcpauth_result
+host_refuse(struct mcpauth_request *rq, enum mcpauth_result result, enum mcpauth_why why,
+            const char *reason, ...)
 {
   va_list ap;
   va_start(ap, reason);

@@ -29,3 +29,5 @@ UNIT_TESTS += tests/unit/test_credential
 tests_unit_test_credential_SOURCES = tests/unit/test_credential.c
 UNIT_TESTS += tests/unit/test_authenticate
 tests_unit_test_authenticate_SOURCES = tests/unit/test_authenticate.c tests/unit/fakes.c tests/unit/fakes.h
+UNIT_TESTS += tests/unit/test_instance
+tests_unit_test_instance_SOURCES = tests/unit/test_instance.c tests/unit/fakes.c tests/unit/fakes.h
