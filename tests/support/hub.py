@@ -108,7 +108,8 @@ class Hub:
         end = time.monotonic() + timeout * SLOW
         while not self.port_file.exists():
             if self.process.poll() is not None:
-                raise HubFailed(f'mcpauthd ended with {self.process.returncode}:\n{self.log}')
+                status, self.process = self.process.returncode, None
+                raise HubFailed(f'mcpauthd ended with {status}:\n{self.log}')
             if time.monotonic() > end:
                 self.kill()
                 raise HubFailed(f'mcpauthd was not ready in {timeout * SLOW:.0f} s:\n{self.log}')

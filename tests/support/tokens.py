@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import time
 import uuid
 
@@ -124,3 +125,21 @@ def jwt(signer, payload=None, header=None, **over):
     alg = head.get('alg')
     signature = signer.sign(signed.encode(), alg if alg in ALGORITHMS else signer.alg)
     return remember(f'{signed}.{b64(signature)}')
+
+
+class StaticToken:
+    """A token of static-token: the secret, and its line for the file."""
+
+    def __init__(self, id, subject=None, **members):
+        body = 'mcpa_' + b64(os.urandom(32))
+        self.secret = remember(body + '_' + hashlib.sha256(body.encode()).hexdigest()[:6])
+        self.line = json.dumps({'id': id, 'sha256': hashlib.sha256(self.secret.encode()).hexdigest(),
+                                'subject': subject or id, **members}) + '\n'
+
+    def __str__(self):
+        return self.secret
+
+
+def static_file(*tokens_):
+    """The content of a file of static tokens."""
+    return ''.join(t.line for t in tokens_)
