@@ -146,7 +146,16 @@ static int on_timer(CURLM *multi, long ms, void *arg)
 
 /* ---- sockets */
 
-/* Something on an idle connection: never to be read as the reply to what comes next. */
+/* Whether the server said something or hung up; else the event is from before the connection became
+ * idle. */
+static bool disturbed(int fd)
+{
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+         (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/* What came on an idle connection is never to be read as the reply to what is sent next. */
 static void spoil(int fd)
 {
   char bytes[4096];
@@ -160,15 +169,23 @@ static void spoil(int fd)
   }
 }
 
+/* An event that libcurl does not wait for. */
+static void on_unexpected(struct hsocket *s)
+{
+  int fd = s->watch.fd;
+  if (s->idle && !disturbed(fd))
+    return;
+  loop_unwatch(s->h->loop, &s->watch);
+  if (s->idle)
+    spoil(fd);
+}
+
 static void on_ready(struct watch *w, uint32_t events)
 {
   struct hsocket *s = container_of(w, struct hsocket, watch);
   int action = 0;
   if (s->want == 0) {
-    int fd = w->fd;
-    loop_unwatch(s->h->loop, w);
-    if (s->idle)
-      spoil(fd);
+    on_unexpected(s);
     return;
   }
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
