@@ -15,6 +15,8 @@ static const struct cli_command *const commands[] = {
     /* clang-format off */
     &cmd_provider,
     &cmd_jwt,
+    &cmd_reload,
+    &cmd_status,
     NULL, /* clang-format on */
 };
 

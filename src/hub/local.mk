@@ -8,3 +8,18 @@ libcore_a_SOURCES += \
   src/hub/route.c \
   src/hub/stream.c \
   src/hub/worker.c src/hub/worker.h
+libcore_a_SOURCES += \
+  src/hub/control.c src/hub/control.h \
+  src/hub/crew.c src/hub/crew.h \
+  src/hub/environment.c src/hub/environment.h \
+  src/hub/generation.c src/hub/generation.h \
+  src/hub/leader.c src/hub/leader.h \
+  src/hub/link.c src/hub/link.h \
+  src/hub/listener.c src/hub/listener.h \
+  src/hub/load.c src/hub/load.h \
+  src/hub/master.c src/hub/master.h src/hub/master_state.h \
+  src/hub/notify.c src/hub/notify.h \
+  src/hub/peek.h \
+  src/hub/privileges.c src/hub/privileges.h \
+  src/hub/reload.c \
+  src/hub/status.c

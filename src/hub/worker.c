@@ -152,6 +152,7 @@ static int make_audit(struct worker *w, struct err *e)
       .rotate_size = c->audit_rotate_size,
       .keep = c->audit_keep,
       .writer = arena_dup(w->hub.arena, str_of(writer)),
+      .heads = w->args->audit_heads,
   };
   memcpy(o.key, w->args->audit_key, sizeof o.key);
   w->hub.audit = audit_open(&o, w->hub.loop, w->jobs, e);

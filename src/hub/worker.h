@@ -9,6 +9,7 @@
 struct worker_args {
   const struct config *config;
   struct shm *shm;
+  struct audit_heads *audit_heads;
   const int *listen_fds; /* parallel to config->listen */
   int leader_fd;         /* socketpair to the leader, one byte a message, see below */
   unsigned number;       /* from 1 */

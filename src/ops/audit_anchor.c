@@ -214,12 +214,12 @@ static void take_over_file(struct audit_anchors *x, const char *name)
   char path[4096];
   long pid = strtol(writer, NULL, 10);
   CLEANUP(buf_done) struct buf text;
+  buf_init(&text, 1 << 20);
   if (strcmp(writer, x->audit->writer) == 0 || !audit_writer_valid(str_of(writer)) || pid <= 0)
     return;
   if (pid != getpid() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH))
     return;
   anchor_path(x, writer, path);
-  buf_init(&text, 1 << 20);
   AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   char *room = fd >= 0 ? buf_reserve(&text, (1 << 20) - 1) : NULL;
   ssize_t n = room ? read(fd, room, (1 << 20) - 1) : -1;

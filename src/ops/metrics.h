@@ -48,6 +48,7 @@
     "Key set fetches")                                                                            \
   X(METRIC_RELOADS, counter, "mcpauth_reloads_total", "result=\"ok\"", "Reloads")                 \
   X(METRIC_RELOADS_FAILED, counter, "mcpauth_reloads_total", "result=\"failed\"", "Reloads")      \
+  X(METRIC_WORKERS, gauge, "mcpauth_workers", "", "Workers that serve")                          \
   X(METRIC_WORKER_CRASHES, counter, "mcpauth_worker_crashes_total", "",                           \
     "Workers that ended without being asked")
 

@@ -101,6 +101,12 @@ uint64_t shm_total(struct shm *s, enum metric m)
   return total;
 }
 
+uint64_t shm_value_of(struct shm *s, int pid, enum metric m)
+{
+  struct slot *slot = pid > 0 ? slot_of(s, pid) : NULL;
+  return slot ? atomic_load_explicit(&slot->values[m], memory_order_relaxed) : 0;
+}
+
 void shm_turn(struct shm *s, uint64_t turns)
 {
   (void)s;

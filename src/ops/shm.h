@@ -27,6 +27,8 @@ void shm_fold(struct shm *s, int pid);
 void metric_add(enum metric m, uint64_t n);
 void metric_set(enum metric m, int64_t v); /* gauges: summed over live processes */
 uint64_t shm_total(struct shm *s, enum metric m);
+/* Of the live process PID alone (status: what one worker has open); 0 when there is none. */
+uint64_t shm_value_of(struct shm *s, int pid, enum metric m);
 
 /* Watchdog: the worker stores, the leader reads. */
 void shm_turn(struct shm *s, uint64_t turns);

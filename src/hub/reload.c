@@ -1,0 +1,128 @@
+/* Requests to reload, coalesced; see master_state.h. */
+#include <config.h>
+
+#include "hub/master_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/notify.h"
+#include "ops/log.h"
+#include "util/clock.h"
+
+static void add(struct control_client **list, struct control_client *c)
+{
+  if (c == NULL)
+    return;
+  *control_link(c) = *list;
+  *list = c;
+}
+
+static void drop(struct control_client **list, struct control_client *c)
+{
+  for (; *list; list = control_link(*list))
+    if (*list == c) {
+      *list = *control_link(c);
+      return;
+    }
+}
+
+void reload_forget(struct master *m, struct control_client *c)
+{
+  drop(&m->asked, c);
+  drop(&m->next, c);
+}
+
+static void answer(struct control_client *list, struct str text, const char *error)
+{
+  for (struct control_client *c = list, *next; c; c = next) {
+    next = *control_link(c);
+    control_say(c, text);
+    if (text.n && text.p[text.n - 1] != '\n')
+      control_say(c, STR("\n"));
+    control_finish(c, error);
+  }
+}
+
+void reload_ask(struct master *m, struct control_client *c)
+{
+  if (m->stopping) {
+    if (c)
+      control_finish(c, "the daemon is stopping");
+    return;
+  }
+  if (m->loading) {
+    m->again = true;
+    add(&m->next, c);
+    return;
+  }
+  notify_reloading();
+  notify_status("reloading");
+  add(&m->asked, c);
+  if (master_load(m) < 0)
+    reload_done(m, RELOAD_FAILED, "cannot start a leader: see the log");
+}
+
+static void count(struct master *m, enum reload_result result, const char *text)
+{
+  if (result == RELOAD_STARTED)
+    return;
+  metric_add(result == RELOAD_FAILED ? METRIC_RELOADS_FAILED : METRIC_RELOADS, 1);
+  m->last_wall_ms = clock_wall_ms();
+  free(m->last_error);
+  m->last_error = result == RELOAD_FAILED ? strdup(text) : NULL;
+}
+
+static void answer_all(struct master *m, struct control_client *list, enum reload_result result,
+                       const char *text)
+{
+  char line[160] = "";
+  unsigned long long number = m->serving ? (unsigned long long)m->serving->number : 0;
+  switch (result) {
+  case RELOAD_STARTED:
+  case RELOAD_TAKEN:
+    snprintf(line, sizeof line, "generation %llu serves", number);
+    answer(list, str_of(line), NULL);
+    break;
+  case RELOAD_UNCHANGED:
+    snprintf(line, sizeof line, "the effective configuration is unchanged: generation %llu goes on",
+             number);
+    answer(list, str_of(line), NULL);
+    break;
+  case RELOAD_FAILED:
+    if (m->serving)
+      snprintf(line, sizeof line, "the new configuration was refused; generation %llu goes on",
+               number);
+    else
+      snprintf(line, sizeof line, "the new configuration was refused, and no generation serves");
+    answer(list, str_of(text), line);
+    break;
+  }
+}
+
+void reload_done(struct master *m, enum reload_result result, const char *text)
+{
+  struct control_client *list = m->asked;
+  m->asked = NULL;
+  if (result == RELOAD_STARTED || result == RELOAD_TAKEN)
+    m->started_once = true;
+  count(m, result, text);
+  answer_all(m, list, result, text);
+  if (!m->again || m->stopping)
+    return;
+  m->again = false;
+  m->asked = m->next;
+  m->next = NULL;
+  notify_reloading();
+  if (master_load(m) < 0)
+    reload_done(m, RELOAD_FAILED, "cannot start a leader: see the log");
+}
+
+void reload_abandon(struct master *m)
+{
+  struct control_client *asked = m->asked, *next = m->next;
+  m->asked = m->next = NULL;
+  m->again = false;
+  answer(asked, STR(""), "the daemon is stopping");
+  answer(next, STR(""), "the daemon is stopping");
+}
