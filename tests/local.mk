@@ -29,7 +29,7 @@ check-interop: all
 check_PROGRAMS += tests/support/stack-eval
 tests_support_stack_eval_SOURCES = tests/support/stack-eval.c
 TESTS += tests/stack/check
-EXTRA_DIST += tests/stack
+EXTRA_DIST += tests/stack tests/cli
 check-long: tests/support/stack-eval
 	$(srcdir)/tests/stack/check 5
 .PHONY: check-long

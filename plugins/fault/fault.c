@@ -8,7 +8,7 @@
  *   instead of it    crash abort exit spin
  *   who it names     sub~X iss~X scopes~A+B exp~SECONDS reuse~MS nosubject badsubject ctlsubject
  *                    longsubject
- *   what else        noclaim look claim~X badclaim hugeclaim
+ *   what else        noclaim look claim~X badclaim hugeclaim from~ADDRESS (PASS for all others)
  * An account line reads the script from the claim /fault that the verify of the same credential
  * set. Built three times: fault, fault-blocking (verify and account in a job thread), fault-remote.
  */
@@ -254,11 +254,21 @@ struct work {
   char spec[SPEC_MAX];
 };
 
+/* Whether the words are for another address. */
+static bool elsewhere(struct mcpauth_request *rq, const char *spec)
+{
+  char word[WORD_MAX];
+  const char *address = get(spec, "from", word);
+  return address && strcmp(address, host->facts(rq)->address) != 0;
+}
+
 static enum mcpauth_result answer(struct mcpauth_request *rq, const struct work *w)
 {
   enum mcpauth_result r = result_of(w->spec);
   if (has(w->spec, "look"))
     host->facts(rq);
+  if (elsewhere(rq, w->spec))
+    return MCPAUTH_PASS;
   if (!w->account && (r == MCPAUTH_OK || has(w->spec, "sub")) && !has(w->spec, "nosubject"))
     say_principal(rq, w->spec);
   if (!w->account)
