@@ -325,9 +325,9 @@ struct mcpauth_host {
 
   /* Files of an instance.  `watch_file` (from `start`) calls CHANGED in the loop thread with the
    * whole content now, and again whenever the file has changed (looked at once a second): 0 keeps
-   * the new content, -1 keeps the old and logs.  In `check` it looks once.  The first call's -1, or an unsafe or unreadable
-   * file, makes watch_file fail.  NULL content never happens.  Ownership and mode are judged as for
-   * secret files. */
+   * the new content, -1 keeps the old and logs.  In `check` it looks once.  The first call's -1, or
+   * an unsafe or unreadable file, makes watch_file fail.  NULL content never happens.  Ownership and
+   * mode are judged as for secret files. */
   int (*watch_file)(struct mcpauth_instance *self, const char *path, size_t max_size,
                     int (*changed)(void *arg, struct mcpauth_bytes content), void *arg);
   /* Adds one use of the thing called KEY (a token's id) by the client at ADDRESS; kept in the state

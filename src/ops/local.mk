@@ -14,5 +14,6 @@ libcore_a_SOURCES += src/ops/audit.c src/ops/audit_anchor.c src/ops/audit_chain.
   src/ops/audit_chain.h src/ops/audit_file.c src/ops/audit_file.h src/ops/audit_heads.c \
   src/ops/audit_heads.h src/ops/audit_internal.h src/ops/audit_key.c src/ops/audit_sync.c \
   src/ops/audit_verify.c src/ops/audit_verify.h
-UNIT_TESTS += tests/unit/test_audit_chain
+UNIT_TESTS += tests/unit/test_audit tests/unit/test_audit_chain
+tests_unit_test_audit_SOURCES = tests/unit/test_audit.c tests/unit/audit_support.h
 tests_unit_test_audit_chain_SOURCES = tests/unit/test_audit_chain.c tests/unit/audit_support.h
