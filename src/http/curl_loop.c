@@ -63,7 +63,6 @@ static void leave(struct hcurl_transfer *t)
 
 static void release(struct hcurl_transfer *t)
 {
-  hcurl_forbid_reuse(t, true);
   leave(t);
   hcurl_forbid_reuse(t, false);
   t->on->released(t);
@@ -300,6 +299,7 @@ void hcurl_stop(struct hcurl_transfer *t)
   if (!t->running || t->stopped)
     return;
   t->stopped = true;
+  hcurl_forbid_reuse(t, true);
   if (!h->inside) {
     release(t);
     return;

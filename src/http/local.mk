@@ -46,3 +46,6 @@ tests_unit_test_fetch_SOURCES = tests/unit/test_fetch.c \
   tests/support/tiny_server.c tests/support/tiny_server.h
 UNIT_TESTS += tests/unit/test_reach
 tests_unit_test_reach_SOURCES = tests/unit/test_reach.c
+UNIT_TESTS += tests/unit/test_upstream_tls
+tests_unit_test_upstream_tls_SOURCES = tests/unit/test_upstream_tls.c $(CLIENT_TEST)
+tests_unit_test_upstream_tls_LDADD = $(LDADD) -lssl
