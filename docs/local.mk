@@ -1,7 +1,7 @@
 # Manual pages are POD; docs/NAME.pod becomes NAME.SECTION.
 MANUAL = docs/mcpauthd.8 docs/mcpauth.1
 man_MANS += $(MANUAL)
-EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod ARCHITECTURE.md SECURITY.md NEWS LICENSE
+EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
 
 POD_TO_MAN = $(MKDIR_P) docs && $(POD2MAN) --utf8 --center='mcpauth' --release='mcpauth $(VERSION)' --date='$(RELEASE_DATE)'

@@ -413,6 +413,15 @@ static void no_memory(auth_done_fn *done, void *arg)
   done(arg, &o);
 }
 
+/* No fact is NULL for whoever looks at it. */
+static void complete(struct mcpauth_facts *f)
+{
+  const char **all[] = {&f->request_id, &f->service, &f->resource, &f->address, &f->method};
+  for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+    if (*all[i] == NULL)
+      *all[i] = "";
+}
+
 struct auth_run *auth_start(struct auth *a, const struct auth_request *rq, auth_done_fn *done,
                             void *arg)
 {
@@ -426,6 +435,7 @@ struct auth_run *auth_start(struct auth *a, const struct auth_request *rq, auth_
   }
   r->auth = a;
   r->rq = *rq;
+  complete(&r->rq.facts);
   r->done = done;
   r->arg = arg;
   r->trace = trace;

@@ -205,8 +205,6 @@ void call_cancel(struct mcpauth_request *rq)
 
 static const char *copy_text(struct mcpauth_request *rq, const char *s, bool *failed)
 {
-  if (s == NULL)
-    return "";
   const char *copy = arena_dup(rq->arena, str_of(s));
   *failed |= copy == NULL;
   return copy;

@@ -1,6 +1,7 @@
 /* Feeds stacks to the shipped evaluator: a line of `control:RESULT control:RESULT ...` on standard
  * input (an empty line is the empty stack) becomes GRANT, DENY or UNAVAILABLE on standard output.
- * RESULT is a name or a number, which is handed over as it is.  Any other line ends it with status 2. */
+ * RESULT is a name or a number, which is handed over as it is.  Any other line ends it with
+ * status 2. */
 #include <stdio.h>
 #include <stdlib.h>
 
