@@ -4,6 +4,7 @@
  * that refusals are given there and everything else later; between the first call and the end of
  * the body nothing can be answered; a connection that waits is suspended, and then nobody but us
  * notices that its client has left. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -371,12 +372,29 @@ static enum MHD_Result on_call(void *cls, struct MHD_Connection *mhd, const char
 
 /* ---- connections */
 
+/* The first line of a connection was no request line: libmicrohttpd closes without a word, and
+ * there has been no request; but there is a record. */
+static void refused_line(struct conn *c)
+{
+  struct http_server *s = c->server;
+  struct request *r = s->handler.refused ? request_new(c, "") : NULL;
+  if (r == NULL)
+    return;
+  s->handler.refused(s->handler.self, &r->rq, 400, "the request line is malformed");
+  arena_free(r->rq.arena);
+  free(r);
+}
+
 /* The last moment before libmicrohttpd closes the descriptor. */
 static void before_close(struct conn *c)
 {
   char byte;
   loop_unwatch(c->server->loop, &c->away);
-  if (!c->linger && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+  ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  bool peer_open = n > 0 || (n < 0 && errno == EAGAIN);
+  if (peer_open && !c->used && !c->tls)
+    refused_line(c);
+  if (!peer_open || (n < 0 && !c->linger))
     return;
   int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
   if (fd >= 0)

@@ -15,7 +15,7 @@
 #include "http/headers.h"
 #include "http/inside.h"
 
-enum { BUFFER_MOST = 4 * 1024 * 1024, PIECE = 16384 };
+enum { BUFFER_MOST = 4 * 1024 * 1024, PIECE = 16384, RECLAIM = 32768 };
 
 static size_t waiting(const struct flow *p)
 {
@@ -30,6 +30,9 @@ static void consumed(struct request *r, size_t n)
   r->rq.bytes_out += n;
   if (p->out_at == p->out.n) {
     buf_done(&p->out);
+    p->out_at = 0;
+  } else if (p->out_at >= RECLAIM) {
+    buf_consume(&p->out, p->out_at);
     p->out_at = 0;
   }
   if (p->choked && waiting(p) <= LIMIT_STREAM_BUFFER / 2) {
@@ -129,24 +132,34 @@ static int send_chunk(struct request *r)
   return 1;
 }
 
+/* The socket is full: be told when it is not.  Only progress puts the deadline off. */
+static void wait_for_socket(struct request *r, bool progress)
+{
+  struct conn *c = r->conn;
+  if (progress || c->deadline != DEADLINE_STALL)
+    deadline_set(c, DEADLINE_STALL);
+  if (!(c->away.events & EPOLLOUT))
+    conn_watch_away(c, EPOLLOUT);
+}
+
 static void send_direct(struct request *r)
 {
-  while (waiting(&r->flow)) {
+  struct flow *p = &r->flow;
+  bool progress = false;
+  while (waiting(p)) {
+    size_t before = p->frame_n ? p->frame_sent : 0;
     int sent = send_chunk(r);
     if (sent < 0) {
       request_die(r, HTTP_END_CLIENT_GONE);
       return;
     }
+    progress = progress || sent > 0 || p->frame_sent > before;
     if (sent == 0) {
-      deadline_set(r->conn, DEADLINE_STALL);
-      conn_watch_away(r->conn, EPOLLOUT);
+      wait_for_socket(r, progress);
       return;
     }
   }
-  if (r->conn->away.fd < 0)
-    deadline_set(r->conn, DEADLINE_WATCH);
-  else
-    deadline_set(r->conn, DEADLINE_NONE);
+  deadline_set(r->conn, r->conn->away.fd < 0 ? DEADLINE_WATCH : DEADLINE_NONE);
   if (r->conn->away.events & EPOLLOUT)
     conn_watch_away(r->conn, 0);
 }
