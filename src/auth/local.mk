@@ -8,7 +8,8 @@ libcore_a_SOURCES += \
 UNIT_TESTS += tests/unit/test_jose_vectors
 tests_unit_test_jose_vectors_SOURCES = tests/unit/test_jose_vectors.c
 JOSE_SUPPORT = tests/unit/jose.c tests/unit/jose.h src/cli/jwt_jwk.c
-UNIT_TESTS += tests/unit/test_keyset tests/unit/test_jwt_hostile
+UNIT_TESTS += tests/unit/test_keyset tests/unit/test_jwt_hostile tests/unit/test_jwk
+tests_unit_test_jwk_SOURCES = tests/unit/test_jwk.c $(JOSE_SUPPORT)
 tests_unit_test_jwt_hostile_SOURCES = tests/unit/test_jwt_hostile.c $(JOSE_SUPPORT)
 tests_unit_test_keyset_SOURCES = tests/unit/test_keyset.c $(JOSE_SUPPORT)
 # the rest
