@@ -1,4 +1,13 @@
-# bench
-EXTRA_PROGRAMS = bench/upstream-bench
+# make bench: the hub beside its peers, one table. Its programs are built for it alone.
+EXTRA_PROGRAMS = bench/upstream bench/hold bench/upstream-bench
+bench_upstream_SOURCES = bench/upstream.c
+bench_upstream_LDADD =
+bench_hold_SOURCES = bench/hold.c
+bench_hold_LDADD =
 bench_upstream_bench_SOURCES = bench/upstream-bench.c
 CLEANFILES += $(EXTRA_PROGRAMS)
+EXTRA_DIST += bench/bench.py bench/gateway.mjs bench/haproxy.cfg.in bench/nginx.conf.in bench/README.md
+bench: all bench/upstream$(EXEEXT) bench/hold$(EXEEXT)
+	cd $(top_srcdir) && tools/setup-debian --bench
+	/usr/bin/python3 $(srcdir)/bench/bench.py --build $(abs_top_builddir) $(BENCHFLAGS)
+.PHONY: bench
