@@ -49,3 +49,5 @@ tests_unit_test_reach_SOURCES = tests/unit/test_reach.c
 UNIT_TESTS += tests/unit/test_upstream_tls
 tests_unit_test_upstream_tls_SOURCES = tests/unit/test_upstream_tls.c $(CLIENT_TEST)
 tests_unit_test_upstream_tls_LDADD = $(LDADD) -lssl
+UNIT_TESTS += tests/unit/test_reply
+tests_unit_test_reply_SOURCES = tests/unit/test_reply.c
