@@ -3,6 +3,7 @@
 #ifndef AUTH_JWK_H
 #define AUTH_JWK_H
 
+#include <jansson.h>
 #include <openssl/evp.h>
 
 #include "util/err.h"
@@ -33,11 +34,18 @@ struct jwk {
   struct secret *shared; /* oct; exactly one of the two */
 };
 
+enum { JWK_SECRET_MIN = 32, JWK_SECRET_MAX = 4096 }; /* bytes */
+
 struct jwks {
   struct jwk *keys;
   size_t n;
   char skipped[512];     /* why keys were left out, for the log; "" when none was */
 };
+
+/* One JWK; OCT as below.  -1 with E when it must not be used; *RET is to be jwk_done in either case,
+ * and names the key (kid) when it could be for signatures. */
+int jwk_read(const json_t *o, bool oct, struct jwk *ret, struct err *e);
+void jwk_done(struct jwk *k);
 
 /* TEXT: a JWK Set, or one JWK.  OCT: it holds shared secrets and nothing else; otherwise (whatever
  * comes from the network) public keys and nothing else.  Keys of one kid are all left out, so are

@@ -3,7 +3,7 @@ UNIT_TESTS += tests/unit/test_usage
 tests_unit_test_usage_SOURCES = tests/unit/test_usage.c
 # keys and tokens
 libcore_a_SOURCES += \
-  src/auth/jwk.c src/auth/jws.c src/auth/jws.h src/auth/jws_sign.c src/auth/jws_sign.h src/auth/jwt.c src/auth/jwt_issuer.c \
+  src/auth/jwk.c src/auth/jwks.c src/auth/jws.c src/auth/jws.h src/auth/jws_sign.c src/auth/jws_sign.h src/auth/jwt.c src/auth/jwt_issuer.c \
   src/auth/keyset.c src/auth/keyset.h src/auth/keyset_impl.h src/auth/keyset_remote.c src/auth/keyset_store.c
 UNIT_TESTS += tests/unit/test_jose_vectors
 tests_unit_test_jose_vectors_SOURCES = tests/unit/test_jose_vectors.c

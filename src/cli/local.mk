@@ -6,4 +6,3 @@ mcpauth_SOURCES += src/cli/control.c src/cli/control.h src/cli/reload.c src/cli/
 mcpauth_CFLAGS = $(AM_CFLAGS) -fPIE
 mcpauth_LDFLAGS = $(AM_LDFLAGS) -pie
 mcpauth_LDADD = $(CORE_LIBS)
-EXTRA_DIST += tests/cli

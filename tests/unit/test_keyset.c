@@ -776,7 +776,7 @@ static void unusable_sources_are_refused(void **state)
   snprintf(path, sizeof path, "%s/keys.jwks", state_dir);
   write_file(path, old_keys, 0666);
   const struct keyset_source sources[] = {
-      {NULL},
+      {.file = NULL},
       {.jwks_uri = URI, .issuer = ISSUER},
       {.jwks_uri = "http://idp.example/jwks"},
       {.jwks_uri = "idp.example"},
