@@ -218,11 +218,21 @@ static void take_auth(struct auth_run *r, struct trace_line *t, struct principal
   r->stopped = stack_step(&r->stack, t->line->control, t->result);
 }
 
+/* A shallow copy; json_copy does not notice when memory runs out half-way. */
+static json_t *copy_claims(const json_t *claims)
+{
+  json_t *copy = json_copy((json_t *)(uintptr_t)claims);
+  if (copy && json_object_size(copy) == json_object_size(claims))
+    return copy;
+  json_decref(copy);
+  return NULL;
+}
+
 /* Puts what an account line said under /account/INSTANCE; the principal's own claims are shared. */
 static int add_claims(struct auth_run *r, const char *instance, json_t *added)
 {
   if (r->claims == NULL) {
-    r->claims = json_copy(r->principal->claims);
+    r->claims = copy_claims(r->principal->claims);
     if (r->claims == NULL || json_object_set_new(r->claims, "account", json_object()) < 0)
       return -1;
   }

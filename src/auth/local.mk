@@ -34,3 +34,7 @@ tests_unit_test_identify_SOURCES = tests/unit/test_identify.c tests/unit/fakes.c
 tests_unit_test_authenticate_SOURCES = tests/unit/test_authenticate.c tests/unit/fakes.c tests/unit/fakes.h
 UNIT_TESTS += tests/unit/test_instance
 tests_unit_test_instance_SOURCES = tests/unit/test_instance.c tests/unit/fakes.c tests/unit/fakes.h
+# what an allocation that fails does to a stack
+UNIT_TESTS += tests/unit/test_oom
+tests_unit_test_oom_SOURCES = tests/unit/test_oom.c tests/unit/fakes.c tests/unit/fakes.h
+tests_unit_test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc

@@ -88,7 +88,8 @@ static enum mcpauth_result job_then(struct mcpauth_request *rq, void *arg)
 static enum mcpauth_result start_job(struct mcpauth_request *rq, struct fake *f)
 {
   struct job_arg *j = malloc(sizeof *j);
-  assert_non_null(j);
+  if (j == NULL)
+    return MCPAUTH_ERROR;
   *j = (struct job_arg){f, f->delay_ms};
   return host->job(rq, job_work, job_then, j, job_release);
 }
@@ -229,8 +230,8 @@ static void on_done(void *arg, const struct auth_outcome *o)
   a->run = NULL;
 }
 
-void ask_from(struct world *w, struct asked *a, const char *credential, size_t service,
-              const char *address)
+static void ask_for(struct world *w, struct asked *a, const char *credential, size_t service,
+                    const char *address, bool *while_asking)
 {
   memset(a, 0, sizeof *a);
   a->world = w;
@@ -251,9 +252,23 @@ void ask_from(struct world *w, struct asked *a, const char *credential, size_t s
                 .method = "POST"},
       .arena = a->arena,
   };
+  *while_asking = true;
   struct auth_run *run = auth_start(w->auth, &rq, on_done, a);
+  *while_asking = false;
   assert_true(a->done == (run == NULL));
   a->run = run;
+}
+
+void ask_from(struct world *w, struct asked *a, const char *credential, size_t service,
+              const char *address)
+{
+  bool unused;
+  ask_for(w, a, credential, service, address, &unused);
+}
+
+void ask_while(struct world *w, struct asked *a, const char *credential, bool *while_asking)
+{
+  ask_for(w, a, credential, 0, "192.0.2.1", while_asking);
 }
 
 void ask(struct world *w, struct asked *a, const char *credential)

@@ -70,6 +70,8 @@ void world_done(struct world *w);
 void ask_from(struct world *w, struct asked *a, const char *credential, size_t service,
               const char *address);
 void ask(struct world *w, struct asked *a, const char *credential);
+/* The same with *WHILE_ASKING true while auth_start runs. */
+void ask_while(struct world *w, struct asked *a, const char *credential, bool *while_asking);
 /* Turns the loop until N are done, for 10 s at most. */
 void wait_for(struct world *w, struct asked *a, size_t n);
 void turn_for(struct world *w, int64_t ms);
