@@ -137,6 +137,7 @@ static int hold(const char *url, unsigned streams)
   struct bench b = {.hold = true};
   open_bench(&b, url, streams);
   b.rq.method = STR("GET");
+  b.rq.stands_open = true;
   b.rq.total_timeout_ms = 0;
   long before = rss_bytes();
   run(&b, streams, 2000);

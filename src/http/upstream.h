@@ -29,6 +29,7 @@ struct upstream_request {
   size_t n_headers;
   struct str body;         /* must stay until done, or until upstream_cancel returned (called from
                               one of the events: until the end of the turn) */
+  bool stands_open;         /* a stream for hours; kept apart, so that calls do not pay for it */
   int64_t total_timeout_ms; /* 0: none */
 };
 

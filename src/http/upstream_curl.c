@@ -1,9 +1,8 @@
 /* The upstream seam on libcurl; see upstream.h.  src/hub/forward.c is the caller.
  *
  * Calls to one target share a list of prepared handles, so that a request sets only what differs
- * from the one before.  GET requests, which are streams that stand open for hours, have a multi
- * handle of their own: libcurl walks all connections of a multi handle at each request's end, and
- * calls must not pay for streams. */
+ * from the one before.  Streams that stand open have a multi handle of their own: libcurl walks all
+ * connections of a multi handle at each request's end, and calls must not pay for streams. */
 #include "http/upstream.h"
 
 #include <stdlib.h>
@@ -354,7 +353,7 @@ static int start(struct upstream_call *c, const struct upstream_request *rq, str
   c->total_due_ms = rq->total_timeout_ms > 0 ? now + rq->total_timeout_ms : 0;
   if (due(c) && loop_timer_set(p->loop, &c->timer, due(c) - now) < 0)
     return err_set(e, "out of memory");
-  struct hcurl *h = str_is(rq->method, "GET") ? p->streams : p->calls;
+  struct hcurl *h = rq->stands_open ? p->streams : p->calls;
   if (hcurl_start(h, &c->transfer, &out, e) == 0)
     return 0;
   loop_timer_stop(p->loop, &c->timer);

@@ -297,7 +297,8 @@ void forward(struct exchange *x)
     return;
   }
   struct http_header *headers = request_headers(x, &n);
-  bool stands_open = str_is(x->rq->method, "GET");
+  bool stands_open = str_is(x->rq->method, "GET") ||
+                     str_is(http_header(x->rq, "Mcp-Method"), "subscriptions/listen");
   struct upstream_request rq = {
       .target = &x->service->target,
       .url = url,
@@ -305,6 +306,7 @@ void forward(struct exchange *x)
       .headers = headers,
       .n_headers = n,
       .body = buf_view(&x->rq->body),
+      .stands_open = stands_open,
       .total_timeout_ms = stands_open ? s->stream_max_age_ms : s->call_limit_ms,
   };
   metric_add(METRIC_UPSTREAM_CALLS, 1);
