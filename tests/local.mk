@@ -11,7 +11,7 @@ dist-without-caches:
 # One word a kind of test; ./check runs them all. Sanitized builds have folders of their own.
 EXTRA_DIST += check demo tools tests/fuzz/run tests/valgrind.supp
 check-hub: all
-	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) python3 -m pytest -q -n 2 --ignore tests/interop tests
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) /usr/bin/python3 -m pytest -q -n 2 --ignore tests/interop tests
 check-asan:
 	cd $(abs_top_srcdir) && tools/check-sanitized address,undefined -m 'not slow' --ignore tests/interop tests
 check-tsan:
@@ -23,7 +23,7 @@ check-fuzz:
 check-docs: all
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tools/check-docs
 check-interop: all
-	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) python3 -m pytest -q tests/interop
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) /usr/bin/python3 -m pytest -q tests/interop
 .PHONY: check-hub check-asan check-tsan check-valgrind check-fuzz check-docs check-interop
 # The evaluator against an independent oracle, and mutants of it against the same.
 check_PROGRAMS += tests/support/stack-eval
