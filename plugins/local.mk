@@ -22,3 +22,5 @@ plugins_fault_blocking_la_LDFLAGS = $(FAULT_LINK)
 plugins_fault_remote_la_SOURCES = plugins/fault/fault.c
 plugins_fault_remote_la_CFLAGS = $(MODULE_COMPILE) -DFAULT_NAME='"fault-remote"' -DFAULT_FLAGS=MCPAUTH_REMOTE
 plugins_fault_remote_la_LDFLAGS = $(FAULT_LINK)
+UNIT_TESTS += tests/unit/test_bearer_jwt
+tests_unit_test_bearer_jwt_SOURCES = tests/unit/test_bearer_jwt.c
