@@ -14,7 +14,9 @@
 static const struct cli_command *const commands[] = {
     /* clang-format off */
     &cmd_provider,
+    &cmd_token,
     &cmd_jwt,
+    &cmd_audit,
     &cmd_reload,
     &cmd_status,
     NULL, /* clang-format on */
