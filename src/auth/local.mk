@@ -39,3 +39,6 @@ tests_unit_test_instance_SOURCES = tests/unit/test_instance.c tests/unit/fakes.c
 UNIT_TESTS += tests/unit/test_oom
 tests_unit_test_oom_SOURCES = tests/unit/test_oom.c tests/unit/fakes.c tests/unit/fakes.h
 tests_unit_test_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+UNIT_TESTS += tests/unit/test_wait
+tests_unit_test_wait_SOURCES = tests/unit/test_wait.c tests/unit/fakes.c tests/unit/fakes.h \
+  tests/support/tiny_server.c tests/support/tiny_server.h $(JOSE_SUPPORT)

@@ -77,7 +77,7 @@ enum mcpauth_result wait_http(struct mcpauth_request *rq,
   rq->then_arg = arg;
   rq->fetch = fetch_start(i->host->options.fetcher, &f, http_done, rq, &e);
   if (rq->fetch == NULL)
-    return call_misuse(rq, "request to %s cannot start: %s", request->url, e.text);
+    return call_misuse(rq, "an HTTP request cannot start: %s", e.text);
   rq->wait = WAIT_HTTP;
   return MCPAUTH_PENDING;
 }

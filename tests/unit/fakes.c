@@ -206,7 +206,8 @@ void world_account_line(struct world *w, size_t provider)
 void world_start(struct world *w)
 {
   struct err e = {""};
-  struct auth_options o = {.config = &w->config, .loop = w->loop, .jobs = w->jobs, .shm = w->shm};
+  struct auth_options o = {
+      .config = &w->config, .loop = w->loop, .jobs = w->jobs, .fetcher = w->fetcher, .shm = w->shm};
   w->auth = auth_new(&o, &e);
   assert_string_equal(e.text, "");
   assert_non_null(w->auth);

@@ -41,6 +41,7 @@ struct world {
   struct loop *loop;
   struct jobs *jobs;
   struct shm *shm;
+  struct fetcher *fetcher; /* NULL unless the test sets it before world_start */
   struct auth *auth;
   struct config config;
   struct config_provider providers[FAKE_MAX];
