@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* accept4 */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -197,7 +198,6 @@ int conn_adopt(struct http_server *s, struct daemon *d, int fd, const struct soc
   if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   deadline_set(c, DEADLINE_HEAD);
-  metric_add(METRIC_CONNECTIONS, 1);
   s->adding = c;
   enum MHD_Result ok = MHD_add_connection(d->mhd, fd, (const struct sockaddr *)peer, size);
   s->adding = NULL;
@@ -265,7 +265,8 @@ static void on_connectable(struct watch *w, uint32_t events)
       peer = (struct sockaddr_storage){.ss_family = AF_UNIX};
       size = sizeof(sa_family_t);
     }
-    conn_adopt(s, l->daemon, fd, &peer, size, l->admin);
+    if (conn_adopt(s, l->daemon, fd, &peer, size, l->admin) == 0)
+      metric_add(METRIC_CONNECTIONS, 1);
   }
 }
 
@@ -284,6 +285,10 @@ int accept_start(struct http_server *s, struct err *e)
   for (size_t i = 0; i < s->n_listeners; i++) {
     struct listener *l = &s->listeners[i];
     l->watch = (struct watch){.fd = -1, .ready = on_connectable};
+    /* Shared with other processes: another may take the connection that woke us. */
+    int flags = fcntl(l->fd, F_GETFL);
+    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0))
+      return err_set(e, "listener: %s", strerror(errno));
     if (loop_watch(s->loop, &l->watch, l->fd, EPOLLIN | EPOLLEXCLUSIVE) < 0)
       return err_set(e, "listener: epoll: %s", strerror(errno));
   }

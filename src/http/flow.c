@@ -200,7 +200,8 @@ static const struct http_header *copy_headers(struct request *r, const struct ht
   for (size_t i = 0; copy && i < n; i++) {
     copy[i].name = arena_str(r->rq.arena, headers[i].name);
     copy[i].value = arena_str(r->rq.arena, headers[i].value);
-    if (copy[i].name.p == NULL || copy[i].value.p == NULL)
+    if (copy[i].name.p == NULL || copy[i].value.p == NULL || !header_token(copy[i].name) ||
+        !header_value(copy[i].value))
       return NULL;
     if (str_iis(copy[i].name, "Content-Type") &&
         str_ieq(str_slice(copy[i].value, 0, 17), STR("text/event-stream")))
@@ -220,7 +221,8 @@ void http_stream(struct http_request *rq, int status, const struct http_header *
   buf_init(&r->flow.out, BUFFER_MOST);
   r->flow.headers = copy_headers(r, headers, n);
   if (r->flow.headers == NULL) {
-    http_abort(rq);
+    r->flow.open = false;
+    http_respond(rq, status, headers, n, STR("")); /* which makes a 500 of it */
     return;
   }
   if (rq->body.p == NULL)

@@ -135,7 +135,7 @@ struct http_server {
   struct http_handler handler;
   struct turn_hook hook;
   uint64_t hook_turn;
-  bool in_hook, draining, ended;
+  bool in_hook, draining, shut, ended;
   struct daemon *daemons;
   size_t n_daemons;
   struct listener *listeners;

@@ -42,17 +42,28 @@ void server_drained_later(struct request *r)
   server_wake(s);
 }
 
+static void request_free(struct request *r)
+{
+  buf_wipe(&r->rq.body);
+  arena_free(r->rq.arena);
+  free(r);
+}
+
+/* Those that died in the turn before; one that a list still names waits for it. */
 static void free_dead(struct http_server *s)
 {
-  for (struct request *r; (r = s->dead);) {
-    s->dead = r->next_dead;
-    buf_wipe(&r->rq.body);
-    arena_free(r->rq.arena);
-    free(r);
+  struct request *r = s->dead, *next;
+  for (s->dead = NULL; r; r = next) {
+    next = r->next_dead;
+    if (r->flushing || r->draining || r->resuming) {
+      r->next_dead = s->dead;
+      s->dead = r;
+    } else {
+      request_free(r);
+    }
   }
 }
 
-/* Requests that died stay until the next turn: lists may still name them. */
 static void run_flushes(struct http_server *s)
 {
   for (struct request *r; (r = s->flushes);) {
@@ -296,7 +307,7 @@ static void end_request(struct request *r)
 
 void http_server_shutdown(struct http_server *s)
 {
-  s->draining = true;
+  s->draining = s->shut = true;
   accept_stop(s);
   for (struct conn *c = s->conns; c; c = c->next) {
     if (c->request)

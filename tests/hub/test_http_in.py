@@ -13,6 +13,9 @@ import pytest
 from support.echo import Echo
 from support.rawhttp import NoAnswer, Raw, chunked, exchange, request
 
+# Times and sizes mean nothing under a sanitizer or valgrind.
+EXACT = 'MCPAUTH_VALGRIND' not in os.environ and 'MCPAUTH_BUILD' not in os.environ
+
 
 @pytest.fixture(scope='module')
 def shared():
@@ -48,7 +51,7 @@ def refused(server, data, status):
         assert c.ending() in ('closed', 'reset')
     after = server.stats()
     assert after['headers'] == before['headers'] + 1, 'the handler was asked'  # the stats themselves
-    assert took < 0.1 or 'MCPAUTH_VALGRIND' in os.environ
+    assert took < 0.1 or not EXACT
     return answer, after
 
 
@@ -74,9 +77,10 @@ def test_request_ids_do_not_repeat(shared):
     assert len(ids) == 600
 
 
-def test_a_header_that_would_split_the_answer_becomes_500(shared):  # D9
-    a = exchange(shared.address, request('GET', '/bad-header'))
-    assert a.status == 500 and a.header('Set-Cookie') is None and b'Set-Cookie' not in a.raw_head
+@pytest.mark.parametrize('path', ['/bad-header', '/bad-stream'])
+def test_a_header_that_would_split_the_answer_becomes_500(shared, path):  # D9
+    a = exchange(shared.address, request('GET', path))
+    assert a.status == 500 and b'Set-Cookie' not in a.raw_head and b'never seen' not in a.body
 
 
 def test_a_large_whole_answer_arrives_whole(shared):
@@ -294,8 +298,8 @@ def test_a_line_that_is_no_request_ends_the_connection_and_is_recorded(shared):
     before = shared.stats()['refused']
     with Raw(shared.address) as c:
         c.send(b'NONSENSE\r\n\r\n')
+        shared.wait(lambda s: s['refused'] == before + 1)
         assert c.ending() in ('closed', 'reset')
-    assert shared.stats()['refused'] == before + 1
 
 
 # ---- sizes
@@ -395,7 +399,7 @@ def test_a_chunked_body_far_past_the_limit_is_413_and_costs_no_memory(echo):  # 
             sent += 65536
         assert c.answer().status == 413
     assert sent < 16 << 20  # 1 MiB here, 1 MiB behind the answer, and what lay in the sockets
-    assert e.rss() - before < 4 << 20
+    assert e.rss() - before < 4 << 20 or not EXACT
     assert e.stats()['bodies'] == 1
 
 
@@ -429,7 +433,7 @@ def test_an_unauthorized_upload_is_cut_off(shared):  # row 57
         while sent < 100 << 20 and c.try_send(b'x' * 65536):
             sent += 65536
         assert sent < 16 << 20
-    assert shared.rss() - before < 1 << 20
+    assert shared.rss() - before < 1 << 20 or not EXACT
 
 
 def test_a_refusal_without_a_body_keeps_the_connection(shared):
@@ -488,7 +492,7 @@ def test_large_streams_arrive_whole_and_wait_for_the_client(shared, path):
     with Raw(shared.address, receive_buffer=4096) as c:
         c.send(request('GET', f'{path}?n=20000000'))
         time.sleep(0.2)
-        assert shared.rss() < 64 << 20
+        assert shared.rss() < 64 << 20 or not EXACT
         a = c.answer()
         assert a.whole and a.body == b'x' * 20000000
     assert shared.stats()['drained'] > before['drained']
@@ -595,6 +599,33 @@ def test_a_client_that_stops_reading_is_cut_off(echo, path):  # row 157
         with pytest.raises((NoAnswer, ConnectionResetError)):
             assert c.answer().whole is False
             raise NoAnswer
+
+
+def test_a_thousand_slow_clients_do_not_disturb_a_good_one(echo):  # R10
+    e = echo(header_timeout=1500, max_connections=5000, per_address=0)
+    slow = []
+    for i in range(1000):
+        s = socket.create_connection(e.address)
+        s.sendall((b'GET /echo HTTP/1.1\r\nHost: h\r\n', b'POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n')[i % 2])
+        slow.append(s)
+    times, begun = [], time.monotonic()
+    with Raw(e.address) as good:
+        while time.monotonic() - begun < 2.5:
+            for s in slow[len(times) % 100::100]:
+                try:
+                    s.send(b'X')
+                except OSError:
+                    pass
+            start = time.monotonic()
+            good.send(request())
+            assert good.answer().status == 200
+            times.append(time.monotonic() - start)
+            time.sleep(0.002)
+    times.sort()
+    assert times[len(times) * 99 // 100] < 0.05 or not EXACT
+    assert e.stats()['connections'] <= 501  # the slow heads have gone; the bodies have their own time
+    for s in slow:
+        s.close()
 
 
 # ---- limits
@@ -717,6 +748,6 @@ def test_an_idle_stream_costs_little(echo):
         assert c.head()[0] == 200
     each = (e.rss() - before) / len(held)
     print(f'{each:.0f} bytes an idle stream, server side only')
-    assert each < 24 * 1024
+    assert each < 24 * 1024 or not EXACT
     for c in held:
         c.close()

@@ -10,8 +10,8 @@
  *   /stream           events of ?size bytes every ?ms, ?n of them (0: for ever, an idle stream)
  *   /big              ?n bytes with Content-Length, as fast as the client takes them; /chunks:
  * chunked /whole            ?n bytes at once /abort            half a streamed answer, then
- * http_abort; /short: ends below its length /bad-header       a header that must not be sent /stats
- * what happened so far */
+ * http_abort; /short: ends below its length /bad-header       a header that must not be sent;
+ * /bad-stream: streamed /stats what happened so far */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -222,10 +222,16 @@ static void whole(struct work *w)
   free(bytes);
 }
 
-static void bad_header(struct http_request *rq)
+static void bad_header(struct http_request *rq, bool stream)
 {
   static const struct http_header bad = {STR_INIT("X-Bad"), STR_INIT("a\r\nSet-Cookie: b")};
-  http_respond(rq, 200, &bad, 1, STR("never seen"));
+  if (!stream) {
+    http_respond(rq, 200, &bad, 1, STR("never seen"));
+    return;
+  }
+  http_stream(rq, 200, &bad, 1, -1);
+  http_write(rq, STR("never seen"));
+  http_end(rq);
 }
 
 static void on_body(void *self, struct http_request *rq)
@@ -247,8 +253,8 @@ static void on_body(void *self, struct http_request *rq)
     start_abort(w);
   } else if (str_is(path, "/short")) {
     start_short(w);
-  } else if (str_is(path, "/bad-header")) {
-    bad_header(rq);
+  } else if (str_is(path, "/bad-header") || str_is(path, "/bad-stream")) {
+    bad_header(rq, str_is(path, "/bad-stream"));
   } else if (str_is(path, "/stats")) {
     report(rq);
   } else {
