@@ -22,22 +22,22 @@ struct upstream_target {
 
 struct upstream_request {
   const struct upstream_target *target;
-  const char *url;         /* the target's, or another path of the same origin (legacy messages);
-                              copied, as are the headers */
+  const char *url; /* the target's, or another path of the same origin (legacy messages);
+                      copied, as are the headers */
   struct str method;
   const struct http_header *headers;
   size_t n_headers;
-  struct str body;         /* must stay until done, or until upstream_cancel returned (called from
-                              one of the events: until the end of the turn) */
+  struct str body;          /* must stay until done, or until upstream_cancel returned (called from
+                               one of the events: until the end of the turn) */
   bool stands_open;         /* a stream for hours; kept apart, so that calls do not pay for it */
   int64_t total_timeout_ms; /* 0: none */
 };
 
 enum upstream_end {
   UPSTREAM_COMPLETE = 1,
-  UPSTREAM_UNREACHABLE,   /* could not connect, TLS refused */
-  UPSTREAM_TIMEOUT,       /* connect, first byte or total */
-  UPSTREAM_BROKEN,        /* closed or nonsense before the reply was whole */
+  UPSTREAM_UNREACHABLE, /* could not connect, TLS refused */
+  UPSTREAM_TIMEOUT,     /* connect, first byte or total */
+  UPSTREAM_BROKEN,      /* closed or nonsense before the reply was whole */
 };
 
 struct upstream_events {
