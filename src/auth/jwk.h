@@ -11,11 +11,19 @@
 
 enum jwt_alg {
   ALG_NONE = 0,
-  ALG_RS256, ALG_RS384, ALG_RS512,
-  ALG_PS256, ALG_PS384, ALG_PS512,
-  ALG_ES256, ALG_ES384, ALG_ES512,
+  ALG_RS256,
+  ALG_RS384,
+  ALG_RS512,
+  ALG_PS256,
+  ALG_PS384,
+  ALG_PS512,
+  ALG_ES256,
+  ALG_ES384,
+  ALG_ES512,
   ALG_EDDSA,
-  ALG_HS256, ALG_HS384, ALG_HS512,
+  ALG_HS256,
+  ALG_HS384,
+  ALG_HS512,
   ALG_COUNT
 };
 
@@ -27,7 +35,7 @@ enum jwk_type { JWK_RSA = 1, JWK_P256, JWK_P384, JWK_P521, JWK_ED25519, JWK_OCT 
 
 struct jwk {
   enum jwk_type type;
-  char *kid;             /* NULL when the key has none; compared byte for byte */
+  char *kid; /* NULL when the key has none; compared byte for byte */
   size_t kid_n;
   enum jwt_alg alg;      /* ALG_NONE: any that fits the key's type */
   EVP_PKEY *key;         /* asymmetric */
@@ -39,11 +47,11 @@ enum { JWK_SECRET_MIN = 32, JWK_SECRET_MAX = 4096 }; /* bytes */
 struct jwks {
   struct jwk *keys;
   size_t n;
-  char skipped[512];     /* why keys were left out, for the log; "" when none was */
+  char skipped[512]; /* why keys were left out, for the log; "" when none was */
 };
 
-/* One JWK; OCT as below.  -1 with E when it must not be used; *RET is to be jwk_done in either case,
- * and names the key (kid) when it could be for signatures. */
+/* One JWK; OCT as below.  -1 with E when it must not be used; *RET is to be jwk_done in either
+ * case, and names the key (kid) when it could be for signatures. */
 int jwk_read(const json_t *o, bool oct, struct jwk *ret, struct err *e);
 void jwk_done(struct jwk *k);
 

@@ -20,14 +20,14 @@ struct jws {
   struct str kid; /* .p NULL when there is none; points into header */
 };
 
-/* JWT_VALID, JWT_NOT_A_JWT, JWT_MALFORMED or JWT_WRONG_ALGORITHM (an alg that we do not know, "none"
- * included); *RET is to be jws_done only after JWT_VALID. */
+/* JWT_VALID, JWT_NOT_A_JWT, JWT_MALFORMED or JWT_WRONG_ALGORITHM (an alg that we do not know,
+ * "none" included); *RET is to be jws_done only after JWT_VALID. */
 enum jwt_status jws_parse(struct str token, struct jws *ret, struct err *e);
 void jws_done(struct jws *s);
 
-/* The one key of KEYS that may have signed: that of its kid, or without a kid the only one that fits
- * its algorithm.  JWT_VALID and *RET; JWT_UNKNOWN_KEY; JWT_WRONG_ALGORITHM when the kid's key is for
- * another algorithm (rows 2, 4). */
+/* The one key of KEYS that may have signed: that of its kid, or without a kid the only one that
+ * fits its algorithm.  JWT_VALID and *RET; JWT_UNKNOWN_KEY; JWT_WRONG_ALGORITHM when the kid's key
+ * is for another algorithm (rows 2, 4). */
 enum jwt_status jws_key(const struct jws *s, const struct jwks *keys, const struct jwk **ret,
                         struct err *e);
 /* JWT_VALID, JWT_BAD_SIGNATURE or JWT_MALFORMED. */

@@ -1,5 +1,5 @@
-/* Making signatures, the other direction of jws.h: for `mcpauth jwt`, tests, and tokens that the hub
- * issues itself.  Pure but for OpenSSL. */
+/* Making signatures, the other direction of jws.h: for `mcpauth jwt`, tests, and tokens that the
+ * hub issues itself.  Pure but for OpenSSL. */
 #ifndef AUTH_JWS_SIGN_H
 #define AUTH_JWS_SIGN_H
 

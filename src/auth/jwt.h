@@ -1,7 +1,7 @@
-/* JWT verification (RFC 7519, 8725, 9068) on top of jws.h, strict: exactly one JSON object in header
- * and payload without duplicates, algorithm decided by the key and the policy and never by the
- * token alone, every time checked, tokens meant for something else refused.  Pure but for OpenSSL;
- * time is an argument. */
+/* JWT verification (RFC 7519, 8725, 9068) on top of jws.h, strict: exactly one JSON object in
+ * header and payload without duplicates, algorithm decided by the key and the policy and never by
+ * the token alone, every time checked, tokens meant for something else refused.  Pure but for
+ * OpenSSL; time is an argument. */
 #ifndef AUTH_JWT_H
 #define AUTH_JWT_H
 
@@ -14,17 +14,17 @@ struct jwt;
 
 enum jwt_status {
   JWT_VALID = 1,
-  JWT_NOT_A_JWT,       /* not three non-empty parts: IGNORE or INVALID, the caller's choice */
+  JWT_NOT_A_JWT, /* not three non-empty parts: IGNORE or INVALID, the caller's choice */
   JWT_MALFORMED,
   JWT_WRONG_ALGORITHM,
-  JWT_WRONG_TYPE,      /* typ, or the claims of an ID token or logout token */
-  JWT_UNKNOWN_KEY,     /* no key of that kid: keys may have to be fetched again */
+  JWT_WRONG_TYPE,  /* typ, or the claims of an ID token or logout token */
+  JWT_UNKNOWN_KEY, /* no key of that kid: keys may have to be fetched again */
   JWT_BAD_SIGNATURE,
   JWT_WRONG_ISSUER,
   JWT_WRONG_AUDIENCE,
   JWT_EXPIRED,
   JWT_NOT_YET_VALID,
-  JWT_BAD_CLAIM,       /* required claim missing or of the wrong type, too old, too long-lived */
+  JWT_BAD_CLAIM, /* required claim missing or of the wrong type, too old, too long-lived */
 };
 
 /* Splits and parses without judging the signature.  Header and payload are unverified before

@@ -30,16 +30,16 @@
 #include "ops/shm.h"
 
 enum {
-  KEYSET_LIFETIME_MS = 600 * 1000,     /* when Cache-Control says nothing */
+  KEYSET_LIFETIME_MS = 600 * 1000, /* when Cache-Control says nothing */
   KEYSET_LIFETIME_MIN_MS = 60 * 1000,
   KEYSET_LIFETIME_MAX_MS = 86400 * 1000,
-  KEYSET_STALE_MS = 86400 * 1000,      /* keys live on after that without a successful fetch */
-  KEYSET_FORCED_MS = 30 * 1000,        /* between fetches that unknown kids force, over the hub */
-  KEYSET_SIBLING_MS = 3 * 1000,        /* how long another worker's fetch is waited for */
-  KEYSET_FETCH_MS = 10 * 1000,         /* total time of one reply */
-  KEYSET_BREAKER = 5,                  /* failures in a row until nobody waits */
-  KEYSET_PROBE_MS = 10 * 1000,         /* between attempts while it is open */
-  KEYSET_WAITERS = 10000,              /* verifications waiting at once; more are UNAVAIL */
+  KEYSET_STALE_MS = 86400 * 1000, /* keys live on after that without a successful fetch */
+  KEYSET_FORCED_MS = 30 * 1000,   /* between fetches that unknown kids force, over the hub */
+  KEYSET_SIBLING_MS = 3 * 1000,   /* how long another worker's fetch is waited for */
+  KEYSET_FETCH_MS = 10 * 1000,    /* total time of one reply */
+  KEYSET_BREAKER = 5,             /* failures in a row until nobody waits */
+  KEYSET_PROBE_MS = 10 * 1000,    /* between attempts while it is open */
+  KEYSET_WAITERS = 10000,         /* verifications waiting at once; more are UNAVAIL */
 };
 
 struct keyset;
@@ -50,20 +50,21 @@ struct keyset_env {
   struct loop *loop;
   struct fetcher *fetcher;
   struct shm *shm;
-  struct lane *lane;        /* for writing files; NULL: nothing is kept */
-  const char *state_dir;    /* NULL: nothing is kept */
+  struct lane *lane;     /* for writing files; NULL: nothing is kept */
+  const char *state_dir; /* NULL: nothing is kept */
 };
 
 /* Exactly one of jwks_uri, issuer, file and shared.  Copied by keyset_open. */
 struct keyset_source {
   const char *jwks_uri, *issuer, *file;
-  struct str shared;          /* .p NULL when it is another kind; at least 32 bytes */
+  struct str shared;                  /* .p NULL when it is another kind; at least 32 bytes */
   const char *ca_file, *egress_proxy; /* of fetches; NULL: system CAs, no proxy */
 };
 
-/* Opens a key set and begins to fetch.  NAME (the instance's) stands in log lines.  NULL with E: not
- * exactly one source, a bad URL, a short secret, a file that is unreadable, unsafe (owner other than
- * root and us, or writable by others) or has no usable key.  An unreachable URL is no error. */
+/* Opens a key set and begins to fetch.  NAME (the instance's) stands in log lines.  NULL with E:
+ * not exactly one source, a bad URL, a short secret, a file that is unreadable, unsafe (owner other
+ * than root and us, or writable by others) or has no usable key.  An unreachable URL is no error.
+ */
 struct keyset *keyset_open(const struct keyset_env *env, const char *name,
                            const struct keyset_source *source, struct err *e);
 /* No verification may be waiting: cancel them first.  NULL is fine. */
@@ -74,9 +75,9 @@ struct keyset_answer {
   enum mcpauth_result result; /* OK; INVALID with why; UNAVAIL: no keys, or too old to tell;
                                  IGNORE: the text has not the form of a JWT */
   enum mcpauth_why why;
-  const char *reason;         /* words for the audit record; "" for OK */
-  json_t *claims;             /* OK: the payload, an object; borrowed, valid until DONE returns
-                                 (json_incref keeps it).  NULL otherwise */
+  const char *reason; /* words for the audit record; "" for OK */
+  json_t *claims;     /* OK: the payload, an object; borrowed, valid until DONE returns
+                         (json_incref keeps it).  NULL otherwise */
 };
 
 typedef void keyset_done_fn(void *arg, const struct keyset_answer *answer);

@@ -21,11 +21,11 @@ struct keyset_link {
 };
 
 struct remote {
-  char *url;                /* as configured: names the stored file and the hub-wide mark */
-  char *jwks_uri;           /* NULL until discovery has found it */
+  char *url;      /* as configured: names the stored file and the hub-wide mark */
+  char *jwks_uri; /* NULL until discovery has found it */
   int64_t discovered_ms;
-  int64_t fetched_ms;       /* clock_mono_ms of the last success, by us or a sibling */
-  int64_t fetched_wall;     /* the same, seconds since 1970: tells which copy is newer */
+  int64_t fetched_ms;   /* clock_mono_ms of the last success, by us or a sibling */
+  int64_t fetched_wall; /* the same, seconds since 1970: tells which copy is newer */
   int64_t lifetime_ms;
   int64_t quiet_until_ms;   /* until then an unknown kid asks nobody */
   int64_t sibling_until_ms; /* until then another worker's fetch is waited for; 0: not */
@@ -33,7 +33,7 @@ struct remote {
   enum remote_step step;
   struct fetch *fetch;
   struct timer refresh, sibling;
-  char *path;               /* of the stored keys; NULL: none are kept */
+  char *path; /* of the stored keys; NULL: none are kept */
   struct stat stored;
 };
 
@@ -55,8 +55,8 @@ enum remote_hope { HOPE_WAIT = 1, HOPE_AGAIN, HOPE_NONE, HOPE_UNKNOWN };
 
 int remote_open(struct keyset *ks, const char *url, struct err *e);
 void remote_done(struct keyset *ks);
-/* HOPE_WAIT: keyset_settled will be called; HOPE_AGAIN: there are new keys, now; HOPE_NONE: there is
- * no such key; HOPE_UNKNOWN: the source does not answer. */
+/* HOPE_WAIT: keyset_settled will be called; HOPE_AGAIN: there are new keys, now; HOPE_NONE: there
+ * is no such key; HOPE_UNKNOWN: the source does not answer. */
 enum remote_hope remote_want(struct keyset *ks);
 /* Whether the keys that we have are too old to be trusted. */
 bool remote_too_old(const struct keyset *ks);

@@ -9,10 +9,13 @@ libcore_a_SOURCES += \
 UNIT_TESTS += tests/unit/test_jose_vectors
 tests_unit_test_jose_vectors_SOURCES = tests/unit/test_jose_vectors.c
 JOSE_SUPPORT = tests/unit/jose.c tests/unit/jose.h src/cli/jwt_jwk.c
-UNIT_TESTS += tests/unit/test_keyset tests/unit/test_jwt_hostile tests/unit/test_jwk
+UNIT_TESTS += tests/unit/test_keyset tests/unit/test_keyset_sources
+UNIT_TESTS += tests/unit/test_jwt_claims tests/unit/test_jwt_hostile tests/unit/test_jwk
+tests_unit_test_keyset_sources_SOURCES = tests/unit/test_keyset_sources.c tests/unit/keyset_world.c tests/unit/keyset_world.h $(JOSE_SUPPORT)
+tests_unit_test_jwt_claims_SOURCES = tests/unit/test_jwt_claims.c tests/unit/jwt_world.c tests/unit/jwt_world.h $(JOSE_SUPPORT)
 tests_unit_test_jwk_SOURCES = tests/unit/test_jwk.c $(JOSE_SUPPORT)
-tests_unit_test_jwt_hostile_SOURCES = tests/unit/test_jwt_hostile.c $(JOSE_SUPPORT)
-tests_unit_test_keyset_SOURCES = tests/unit/test_keyset.c $(JOSE_SUPPORT)
+tests_unit_test_jwt_hostile_SOURCES = tests/unit/test_jwt_hostile.c tests/unit/jwt_world.c tests/unit/jwt_world.h $(JOSE_SUPPORT)
+tests_unit_test_keyset_SOURCES = tests/unit/test_keyset.c tests/unit/keyset_world.c tests/unit/keyset_world.h $(JOSE_SUPPORT)
 # the rest
 libcore_a_SOURCES += src/auth/stack.c src/auth/credential.c src/auth/loader.c src/auth/elfnote.c src/auth/elfnote.h
 libcore_a_SOURCES += \
