@@ -289,6 +289,15 @@ void http_server_drain(struct http_server *s, void (*empty)(void *arg), void *ar
   loop_again(s->loop);
 }
 
+void http_server_close_idle(struct http_server *s)
+{
+  char byte;
+  for (struct conn *c = s->first[DEADLINE_IDLE]; c; c = c->later)
+    if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+      shutdown(c->fd, SHUT_RDWR);
+  loop_again(s->loop);
+}
+
 static void end_request(struct request *r)
 {
   static const struct http_header retry = {STR_INIT("Retry-After"), STR_INIT("1")};

@@ -98,6 +98,9 @@ struct http_server *http_server_new(struct loop *l, const struct http_server_opt
  * their next response, idle ones at once when the peer cannot have sent anything, else after
  * keepalive_timeout.  EMPTY (ARG) is called when the last one is gone. */
 void http_server_drain(struct http_server *s, void (*empty)(void *arg), void *arg);
+/* While draining: closes connections that are between requests, unless the next one has arrived.  For
+ * a daemon that ends; a client that sends at this very moment has to connect again. */
+void http_server_close_idle(struct http_server *s);
 /* Ends every open request (HTTP_END_SHUTDOWN) at an event boundary where it streams. */
 void http_server_shutdown(struct http_server *s);
 void http_server_free(struct http_server *s);

@@ -348,10 +348,13 @@ static void deadline(struct timer *t)
   loop_timer_set(c->loop, t, SHUTDOWN_GRACE_MS);
 }
 
-void crew_drain(struct crew *c)
+void crew_drain(struct crew *c, enum worker_message how)
 {
+  if (c->ending && how == WORKER_QUIT)
+    for (size_t i = 0; i < c->n; i++)
+      tell(&c->members[i], how);
   if (!c->ending)
-    begin_end(c, WORKER_DRAIN, c->o.worker.config->drain_timeout_ms + DRAIN_GRACE_MS);
+    begin_end(c, how, c->o.worker.config->drain_timeout_ms + DRAIN_GRACE_MS);
   if (is_empty(c))
     c->events.empty(c->events.self);
 }

@@ -29,7 +29,8 @@ struct crew *crew_new(struct loop *l, const struct crew_options *o, const struct
 int crew_start(struct crew *c, struct err *e);
 /* A child of this process has ended. */
 void crew_reaped(struct crew *c, int pid, int status);
-void crew_drain(struct crew *c);
+/* WORKER_DRAIN or WORKER_QUIT. */
+void crew_drain(struct crew *c, enum worker_message how);
 void crew_shutdown(struct crew *c);
 /* At most MOST of the living, into RET; how many. */
 size_t crew_list(const struct crew *c, struct link_member *ret, size_t most);

@@ -118,6 +118,7 @@ static void take(struct generation *g, const struct link_packet *p)
   case LINK_SOCKET:
   case LINK_REFUSED:
   case LINK_DRAIN:
+  case LINK_QUIT:
   case LINK_SHUTDOWN:
   case LINK_REFUSED_RELOAD:
     break; /* ours to say */
@@ -184,6 +185,13 @@ void generation_drain(struct generation *g)
   g->state = GENERATION_ENDING;
   if (!g->shut)
     tell(g, LINK_DRAIN, g->facts.drain_timeout_ms + DRAIN_GRACE_MS);
+}
+
+void generation_quit(struct generation *g)
+{
+  g->state = GENERATION_ENDING;
+  if (!g->shut)
+    tell(g, LINK_QUIT, g->facts.drain_timeout_ms + DRAIN_GRACE_MS);
 }
 
 void generation_shutdown(struct generation *g)

@@ -61,6 +61,8 @@ struct generation *generation_start(struct loop *l, uint64_t number,
                                     const struct generation_lead *lead, struct err *e);
 /* Stop accepting, finish, end; bounded by drain_timeout and a bit. */
 void generation_drain(struct generation *g);
+/* The same for a daemon that ends: idle connections are closed at once. */
+void generation_quit(struct generation *g);
 /* End now; bounded by some seconds. */
 void generation_shutdown(struct generation *g);
 /* The leader has ended with wait status STATUS. */

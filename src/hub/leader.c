@@ -206,7 +206,7 @@ static void on_crew_failed(void *self, const char *text)
   struct leader *ld = self;
   ld->failed = ld->ending = true;
   link_text(ld->args->link_fd, LINK_FAILED, str_of(text));
-  crew_drain(ld->crew); /* some may serve already: what they were asked is answered */
+  crew_drain(ld->crew, WORKER_DRAIN); /* some may serve already: what they were asked is answered */
 }
 
 static void on_crew_ready(void *self)
@@ -244,9 +244,9 @@ static void obey(struct leader *ld, const struct link_packet *p)
   if (p->kind == LINK_SHUTDOWN) {
     ld->ending = true;
     crew_shutdown(ld->crew);
-  } else if (p->kind == LINK_DRAIN) {
+  } else if (p->kind == LINK_DRAIN || p->kind == LINK_QUIT) {
     ld->ending = true;
-    crew_drain(ld->crew);
+    crew_drain(ld->crew, p->kind == LINK_QUIT ? WORKER_QUIT : WORKER_DRAIN);
   } else if (p->kind == LINK_REFUSED_RELOAD && ld->audit) {
     record(ld, "reload_failed", (struct str){p->data, p->n});
   }
@@ -262,7 +262,7 @@ static void on_link(struct watch *w, uint32_t events)
     if (!ld->ending)
       log_warn("the master is gone: draining");
     ld->ending = true;
-    crew_drain(ld->crew);
+    crew_drain(ld->crew, WORKER_DRAIN);
     return;
   }
   if (p.fd >= 0)

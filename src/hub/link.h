@@ -26,6 +26,7 @@ enum link_kind {
   LINK_SOCKET,         /* the listening socket comes with it; to LINK_FACTS: go on */
   LINK_REFUSED,        /* text */
   LINK_DRAIN,          /* stop accepting, finish, end */
+  LINK_QUIT,           /* the same, and no other generation follows */
   LINK_SHUTDOWN,       /* end now */
   LINK_REFUSED_RELOAD, /* text: what was wrong with a newer configuration, for the audit log */
 };

@@ -277,8 +277,8 @@ void master_stop(struct master *m, bool now)
   for (struct generation *g = m->generations; g; g = g->next)
     if (now || g == m->loading)
       generation_shutdown(g);
-    else if (g->state == GENERATION_SERVING)
-      generation_drain(g);
+    else
+      generation_quit(g);
   m->loading = NULL;
   end_if_empty(m);
 }

@@ -245,6 +245,8 @@ static void on_leader(struct watch *watch, uint32_t events)
     loop_stop(w->hub.loop);
   } else {
     start_drain(w);
+    if (message == WORKER_QUIT)
+      http_server_close_idle(w->hub.server);
   }
 }
 
