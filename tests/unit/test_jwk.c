@@ -209,6 +209,49 @@ static void weak_rsa_keys_are_left_out(void **state)
   assert_left_out(without(jwk_of(&rsa), "kty"), "kty");
 }
 
+/* row 16: a modulus with the mark of CVE-2017-15361, which is a power of 65537 modulo each of the
+ * primes from 3 to 167. */
+static void keys_of_the_broken_card_library_are_left_out(void **state)
+{
+  (void)state;
+  unsigned char bytes[256];
+  BN_CTX *ctx = BN_CTX_new();
+  BIGNUM *product = BN_new(), *n = BN_new(), *power = BN_new(), *top = BN_new();
+  BN_one(product);
+  for (unsigned p = 3; p <= 167; p += 2) {
+    bool prime = true;
+    for (unsigned d = 3; d * d <= p; d += 2)
+      prime &= p % d != 0;
+    if (prime)
+      BN_mul_word(product, p);
+  }
+  BN_set_word(power, 65537);
+  BN_set_word(top, 12345);
+  BN_mod_exp(n, power, top, product, ctx);
+  BN_zero(top);
+  BN_set_bit(top, 2047);
+  BN_set_bit(top, 2046);
+  BN_div(power, NULL, top, product, ctx);
+  BN_mul(power, power, product, ctx);
+  BN_add(n, n, power);
+  if (!BN_is_odd(n))
+    BN_add(n, n, product);
+  assert_int_equal(BN_num_bits(n), 2048);
+  assert_int_equal(BN_bn2bin(n, bytes), sizeof bytes);
+  struct buf b;
+  buf_init(&b, 1024);
+  buf_putc(&b, '"');
+  base64url_encode(&b, (struct str){(char *)bytes, sizeof bytes});
+  buf_putc(&b, '"');
+  assert_left_out(with(jwk_of(&rsa), "n", b.p), "broken library");
+  buf_done(&b);
+  BN_free(product);
+  BN_free(n);
+  BN_free(power);
+  BN_free(top);
+  BN_CTX_free(ctx);
+}
+
 /* row 16 */
 static void odd_ec_keys_are_left_out(void **state)
 {
@@ -434,6 +477,7 @@ int main(void)
       cmocka_unit_test(keys_of_one_kid_are_all_left_out),
       cmocka_unit_test(a_key_for_encryption_does_not_spoil_its_namesake),
       cmocka_unit_test(weak_rsa_keys_are_left_out),
+      cmocka_unit_test(keys_of_the_broken_card_library_are_left_out),
       cmocka_unit_test(odd_ec_keys_are_left_out),
       cmocka_unit_test(odd_ed25519_keys_are_left_out),
       cmocka_unit_test(things_that_are_no_keys_are_left_out),

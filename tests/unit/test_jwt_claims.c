@@ -245,6 +245,19 @@ static void hostile_payloads(void **state)
   }
 }
 
+/* row 4 */
+static void kids_have_256_bytes_at_most(void **state)
+{
+  (void)state;
+  static const int lengths[] = {256, 257, 4000};
+  for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+    char header[4200];
+    snprintf(header, sizeof header, "{\"alg\":\"RS256\",\"kid\":\"%0*d\"}", lengths[i], 0);
+    AUTO_FREE char *t = signer_raw(&rsa, ALG_RS256, str_of(header), str_of(GOOD));
+    expect(4, "long kid", t, lengths[i] == 256 ? JWT_UNKNOWN_KEY : JWT_MALFORMED);
+  }
+}
+
 /* Bytes that no C string holds: a NUL behind a number is where a parser may stop (D11). */
 static void a_nul_byte_anywhere_is_malformed(void **state)
 {
@@ -366,6 +379,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(hostile_headers),
       cmocka_unit_test(hostile_payloads),
+      cmocka_unit_test(kids_have_256_bytes_at_most),
       cmocka_unit_test(a_nul_byte_anywhere_is_malformed),
       cmocka_unit_test(policies_are_kept),
       cmocka_unit_test(tokens_pass_at_their_own_service_only),

@@ -219,6 +219,49 @@ static void der_signatures_are_refused(void **state)
   buf_done(&b);
 }
 
+/* row 6: a good signature whose r and s have a zero byte more in front. */
+static void padded_ecdsa_signatures_are_refused(void **state)
+{
+  (void)state;
+  unsigned char raw[64], padded[66] = {0};
+  size_t n;
+  split_good(&ec);
+  assert_int_equal(base64url_decode(str_of(sig), raw, sizeof raw, &n), 0);
+  memcpy(padded + 1, raw, 32);
+  memcpy(padded + 34, raw + 32, 32);
+  struct buf b;
+  buf_init(&b, 256);
+  base64url_encode(&b, (struct str){(char *)padded, sizeof padded});
+  AUTO_FREE char *t = parts(head, body, b.p);
+  expect(6, "padded", t, JWT_BAD_SIGNATURE);
+  AUTO_FREE char *fine = parts(head, body, sig);
+  expect(6, "not padded", fine, JWT_VALID);
+  buf_done(&b);
+}
+
+/* row 2: what the key says of itself binds too. */
+static void the_alg_of_a_key_binds(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *alg;
+    enum jwt_status want;
+  } cases[] = {
+      {"RS256", JWT_VALID}, {"RS512", JWT_WRONG_ALGORITHM}, {"PS256", JWT_WRONG_ALGORITHM}};
+  AUTO_FREE char *t = signer_token(&rsa, GOOD);
+  for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+    struct err e = {""};
+    json_t *jwk = jwt_jwk_of(rsa.key, false, NULL);
+    json_object_set_new(jwk, "alg", json_string(cases[i].alg));
+    json_object_set_new(jwk, "kid", json_string("rsa"));
+    AUTO_FREE char *text = json_dumps(jwk, 0);
+    struct jwks *one = jwks_parse(str_of(text), false, &e);
+    assert_int_equal(verify_with(t, one, &policy, NOW, &e), cases[i].want);
+    jwks_free(one);
+    json_decref(jwk);
+  }
+}
+
 /* row 2: HS256 keyed with the public key, in every form that it can be had. */
 static void the_public_key_is_no_secret(void **state)
 {
@@ -388,6 +431,8 @@ int main(void)
       cmocka_unit_test(signatures_of_every_length_are_refused),
       cmocka_unit_test(special_ecdsa_values_are_refused),
       cmocka_unit_test(der_signatures_are_refused),
+      cmocka_unit_test(padded_ecdsa_signatures_are_refused),
+      cmocka_unit_test(the_alg_of_a_key_binds),
       cmocka_unit_test(the_public_key_is_no_secret),
       cmocka_unit_test(secrets_take_hs_and_nothing_else),
       cmocka_unit_test(algorithms_are_bound_to_keys),
