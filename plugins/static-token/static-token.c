@@ -314,7 +314,7 @@ static bool well_formed(struct mcpauth_bytes v)
   return memcmp(digits, v.p + BODY + 1, 6) == 0;
 }
 
-static enum mcpauth_result accept(struct mcpauth_request *rq, const struct token *t, int64_t ends)
+static enum mcpauth_result grant(struct mcpauth_request *rq, const struct token *t, int64_t ends)
 {
   char issuer[160], pointer[80];
   const char *words[LIST_MAX], *name;
@@ -359,7 +359,7 @@ static enum mcpauth_result verify(struct mcpauth_request *rq, const void *config
   if (ends && host->now() >= ends)
     return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_EXPIRED, "token %s has expired%s", t->id,
                         e->key == BEFORE ? " (rotated)" : "");
-  return accept(rq, t, ends);
+  return grant(rq, t, ends);
 }
 
 static const struct mcpauth_provider provider = {

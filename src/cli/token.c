@@ -21,6 +21,7 @@ enum {
   OPT_NOTE,
   OPT_OVERLAP,
   OPT_JSON,
+  OPT_ID,
 };
 
 static const struct option options[] = {
@@ -33,6 +34,7 @@ static const struct option options[] = {
     {"note", required_argument, NULL, OPT_NOTE},
     {"overlap", required_argument, NULL, OPT_OVERLAP},
     {"json", no_argument, NULL, OPT_JSON},
+    {"id", required_argument, NULL, OPT_ID}, /* the same as the bare word */
     {NULL, 0, NULL, 0},
 };
 
@@ -97,7 +99,7 @@ static const char *add(const char **list, size_t *n, const char *word)
 /* NULL, or what is wrong. */
 static const char *take_option(struct token_args *a, const struct action *action, int o)
 {
-  if (o < OPT_FILE || (o > OPT_PROVIDER && (action->takes & TAKES(o)) == 0))
+  if (o < OPT_FILE || (o > OPT_PROVIDER && o != OPT_ID && (action->takes & TAKES(o)) == 0))
     return "an option that this action does not take";
   switch (o) {
   case OPT_FILE:
@@ -125,6 +127,9 @@ static const char *take_option(struct token_args *a, const struct action *action
   case OPT_JSON:
     a->json = true;
     break;
+  case OPT_ID:
+    a->id = optarg;
+    break;
   }
   return NULL;
 }
@@ -137,7 +142,7 @@ static const char *take_all(struct token_args *a, const struct action *action, i
     wrong = take_option(a, action, o);
   if (wrong)
     return wrong;
-  if (optind < argc)
+  if (optind < argc && a->id == NULL)
     a->id = argv[optind++];
   if (optind < argc)
     return "one id at a time";
