@@ -1,15 +1,18 @@
 # Unit tests are cmocka programs, tests/unit/test_NAME.c; the fragment of the folder under test lists
 # them with `UNIT_TESTS += tests/unit/test_NAME`.
 
-# The tests in Python go into the tarball as they are.
-EXTRA_DIST += pytest.ini tests/conftest.py tests/support tests/harness tests/interop
-dist-hook: dist-without-caches
-dist-without-caches:
-	find $(distdir) -name __pycache__ -prune -exec rm -rf '{}' +
-.PHONY: dist-without-caches
+# The tests that are not compiled go into the tarball as they are: by a hook, because a folder in
+# EXTRA_DIST would bring objects of the build along, and `check` there would be taken for the target.
+EXTRA_DIST += pytest.ini
+dist-hook: dist-tests
+dist-tests:
+	cp -p $(top_srcdir)/check $(distdir)/check
+	cd $(top_srcdir) && find tests \( -name '*.py' -o -name '*.mjs' -o -path 'tests/fuzz/corpus/*' -o -path tests/stack/check \) -type f \
+	  | tar -cf - -T - | tar -xf - -C $(abs_top_builddir)/$(distdir)
+.PHONY: dist-tests
 
 # One word a kind of test; ./check runs them all. Sanitized builds have folders of their own.
-EXTRA_DIST += check demo tools tests/fuzz/run tests/valgrind.supp
+EXTRA_DIST += demo tools tests/security-rows.tsv tests/fuzz/run tests/valgrind.supp
 check-hub: all
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) /usr/bin/python3 -m pytest -q -n 2 --ignore tests/interop tests
 check-asan:
@@ -19,7 +22,7 @@ check-tsan:
 check-valgrind: $(check_PROGRAMS)
 	$(MAKE) check LOG_FLAGS='--quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --suppressions=$(abs_top_srcdir)/tests/valgrind.supp' LOG_COMPILER=valgrind
 check-fuzz:
-	cd $(abs_top_srcdir) && tests/fuzz/run tests/valgrind.supp
+	cd $(abs_top_srcdir) && tests/fuzz/run
 check-docs: all
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tools/check-docs
 check-interop: all
@@ -29,7 +32,6 @@ check-interop: all
 check_PROGRAMS += tests/support/stack-eval
 tests_support_stack_eval_SOURCES = tests/support/stack-eval.c
 TESTS += tests/stack/check
-EXTRA_DIST += tests/stack tests/cli
 check-long: tests/support/stack-eval
 	$(srcdir)/tests/stack/check 5
 .PHONY: check-long
