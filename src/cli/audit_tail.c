@@ -44,7 +44,11 @@ static void put_value(struct buf *out, const json_t *v)
     put_word(out, json_text(v));
   } else {
     char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    buf_puts(out, text ? text : "?");
+    for (const char *p = text ? text : "?"; *p; p++)
+      if (*p == 0x7f) /* ASCII, but no printable one */
+        buf_puts(out, "\\u007f");
+      else
+        buf_putc(out, *p);
     free(text);
   }
 }
