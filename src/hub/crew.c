@@ -89,7 +89,7 @@ static int run_member(struct crew *c, const struct member *m, int fd)
     log_error("%s", e.text);
     return 1;
   }
-  signals_for_children();
+  child_begin(m->number ? "mcpauthd-worker" : "mcpauthd-admin");
   environment_forget();
   if (shm_attach(c->o.worker.shm, getpid()) < 0) {
     log_error("too many processes: the shared page is full");

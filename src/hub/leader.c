@@ -369,7 +369,7 @@ static int become(const struct leader_args *args, struct err *e)
 {
   if (close_all_but(&args->link_fd, 1, e) < 0 || privileges_drop(args->user, e) < 0)
     return -1;
-  signals_for_children();
+  child_begin("mcpauthd-leader");
   if (shm_attach(args->shm, getpid()) < 0)
     return err_set(e, "too many processes: the shared page is full");
   return 0;

@@ -23,3 +23,5 @@ libcore_a_SOURCES += \
   src/hub/privileges.c src/hub/privileges.h \
   src/hub/reload.c \
   src/hub/status.c
+UNIT_TESTS += tests/unit/test_hub_parts
+tests_unit_test_hub_parts_SOURCES = tests/unit/test_hub_parts.c

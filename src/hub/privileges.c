@@ -132,8 +132,9 @@ int close_all_but(const int *keep, size_t n, struct err *e)
   return 0;
 }
 
-void signals_for_children(void)
+void child_begin(const char *name)
 {
+  prctl(PR_SET_NAME, name);
   static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
   for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
     signal(ignored[i], SIG_IGN);

@@ -24,8 +24,8 @@ int privileges_find(const char *user, struct identity *ret, struct err *e);
 int privileges_drop(const struct identity *id, struct err *e);
 /* Closes every descriptor from 3 on but the N of KEEP (any order, values below 3 ignored). */
 int close_all_but(const int *keep, size_t n, struct err *e);
-/* In every process but the master: signals of the terminal and of systemd go to all; only the
- * master acts on them. */
-void signals_for_children(void);
+/* What every process but the master begins with.  NAME is what `ps -o comm` shows.  Signals of the
+ * terminal and of systemd go to all; only the master acts on them. */
+void child_begin(const char *name);
 
 #endif
