@@ -128,6 +128,7 @@ void conn_free(struct conn *c)
   deadline_set(c, DEADLINE_NONE);
   loop_unwatch(s->loop, &c->away);
   uncount(c->counted);
+  s->n_spare -= c->spare;
   if (c->prev)
     c->prev->next = c->next;
   else
@@ -184,8 +185,14 @@ int conn_adopt(struct http_server *s, struct daemon *d, int fd, const struct soc
                socklen_t size, bool admin)
 {
   struct conn *c = NULL;
-  if (s->n_conns < s->options.max_connections && (unsigned)fd + KEPT_DESCRIPTORS < s->descriptors)
+  bool full = s->n_conns - s->n_spare >= s->options.max_connections;
+  bool spare = full && s->options.urgent && s->n_spare < LIMIT_SPARE_CONNECTIONS;
+  if ((!full || spare) && (unsigned)fd + KEPT_DESCRIPTORS < s->descriptors)
     c = conn_new(s, d, fd, peer, size);
+  if (c && spare) {
+    c->spare = true;
+    s->n_spare++;
+  }
   if (c && !count_address(s, c)) {
     conn_free(c);
     c = NULL;
@@ -197,7 +204,7 @@ int conn_adopt(struct http_server *s, struct daemon *d, int fd, const struct soc
   c->admin = admin;
   if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-  deadline_set(c, DEADLINE_HEAD);
+  deadline_set(c, spare ? DEADLINE_SPARE : DEADLINE_HEAD);
   s->adding = c;
   enum MHD_Result ok = MHD_add_connection(d->mhd, fd, (const struct sockaddr *)peer, size);
   s->adding = NULL;

@@ -239,14 +239,28 @@ static void ask_headers(struct request *r)
   ask(r, r->conn->server->handler.headers);
 }
 
+static const char *error_of(int status)
+{
+  if (status == 405)
+    return "method_not_allowed";
+  return status >= 500 && status != 505 ? "temporarily_unavailable" : "invalid_request";
+}
+
 static enum MHD_Result refuse(struct request *r, int status, const char *why)
 {
   struct http_server *s = r->conn->server;
-  answer_refusal(r, status, status == 405 ? "method_not_allowed" : "invalid_request", why);
+  answer_refusal(r, status, error_of(status), why);
   enum MHD_Result ok = answer_or_wait(r);
   if (s->handler.refused)
     s->handler.refused(s->handler.self, &r->rq, status, why);
   return ok;
+}
+
+/* Answered although the connection is one too many (row 158). */
+static bool urgent(const struct request *r)
+{
+  struct str target = r->rq.raw_target;
+  return r->conn->server->options.urgent(str_slice(target, 0, str_chr(target, '?')));
 }
 
 /* What the head says, strictly.  0, or the status to refuse with. */
@@ -281,9 +295,15 @@ static int admit(struct request *r, const char *method, const char *version, con
   int status = admission_check(&a, ret_why);
   r->rq.n_headers = a.n_headers;
   r->rq.content_length = a.content_length;
-  r->http10 = r->close = a.http10;
+  r->http10 = a.http10;
+  r->close = a.http10 || r->conn->spare;
   if (a.dropped)
     metric_add(METRIC_HEADERS_DROPPED, a.dropped);
+  if (status == 0 && r->conn->spare && !urgent(r)) {
+    metric_add(METRIC_CONNECTIONS_REFUSED, 1);
+    *ret_why = "too many connections";
+    return 503;
+  }
   return status;
 }
 

@@ -5,7 +5,7 @@
 
 #include "http/inside.h"
 
-enum { WATCH_AFTER_MS = 20, TICK_LEAST_MS = 5, RATE_TICK_MS = 1000 };
+enum { WATCH_AFTER_MS = 20, SPARE_MS = 1000, TICK_LEAST_MS = 5, RATE_TICK_MS = 1000 };
 
 static void unlink_deadline(struct conn *c)
 {
@@ -63,6 +63,7 @@ static void expire(struct conn *c, enum deadline d)
   switch (d) {
   case DEADLINE_HEAD:
   case DEADLINE_IDLE:
+  case DEADLINE_SPARE:
     hang_up(c);
     return;
   case DEADLINE_BODY:
@@ -123,6 +124,7 @@ void deadlines_init(struct http_server *s)
   s->deadline_ms[DEADLINE_BODY] = s->options.body_timeout_ms;
   s->deadline_ms[DEADLINE_IDLE] = s->options.keepalive_timeout_ms;
   s->deadline_ms[DEADLINE_STALL] = s->options.stall_timeout_ms;
+  s->deadline_ms[DEADLINE_SPARE] = SPARE_MS;
   s->deadline_ms[DEADLINE_CLOSE] = LIMIT_LINGER_MS;
   s->deadline_ms[DEADLINE_WATCH] = WATCH_AFTER_MS;
 }

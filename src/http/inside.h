@@ -16,6 +16,7 @@ enum deadline {
   DEADLINE_BODY,  /* upload, or waiting for room for it */
   DEADLINE_IDLE,  /* between requests */
   DEADLINE_STALL, /* the client takes nothing of its answer */
+  DEADLINE_SPARE, /* head on a connection beyond the limit */
   DEADLINE_CLOSE, /* was told goodbye by hand; time to go */
   DEADLINE_WATCH, /* suspended for a while: time to look whether the client is still there */
   DEADLINE_COUNT,
@@ -46,6 +47,7 @@ struct conn {
   int64_t due_ms;
   int fd;
   bool tls, admin;
+  bool spare;  /* beyond the limit: for what is urgent */
   bool used;   /* had a complete request before */
   bool linger; /* answered with input unread */
   struct watch away;
@@ -144,7 +146,7 @@ struct http_server {
   bool paused;
   unsigned descriptors; /* the process's limit */
   struct conn *conns, *adding;
-  unsigned n_conns;
+  unsigned n_conns, n_spare;
   struct address_count *addresses[ADDRESS_BUCKETS];
   struct conn *first[DEADLINE_COUNT], *last[DEADLINE_COUNT];
   int64_t deadline_ms[DEADLINE_COUNT];

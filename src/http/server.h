@@ -41,6 +41,7 @@ enum { REQUEST_ID_SIZE = 33 };
 
 struct http_server;
 
+/* HEADERS and METHOD lie in the connection's memory: they live until finished returns. */
 struct http_request {
   struct http_server *server;
   struct arena *arena;            /* freed after finished; at most LIMIT_REQUEST_ARENA */
@@ -79,6 +80,8 @@ struct http_server_options {
   size_t body_budget;
   /* peers that are not counted per address; may be NULL */
   bool (*exempt)(void *self, const struct sockaddr *peer);
+  /* paths that are answered although all connections are taken: health; may be NULL */
+  bool (*urgent)(struct str path);
 };
 
 /* One listening socket; the server accepts from it itself. */

@@ -109,6 +109,8 @@ enum route {
 /* Sorts h->by_path, once a worker. */
 void route_init(struct hub *h);
 /* Sets x->service for ROUTE_SERVICE and *RET_DOCUMENT for ROUTE_DOCUMENT. */
+/* Answered even when all connections are taken. */
+bool route_urgent(struct str path);
 enum route route_find(struct exchange *x, const struct resource_document **ret_document);
 
 /* ---- origin.c */

@@ -118,13 +118,28 @@ static bool our_host(const struct hub *h, struct str host)
   return false;
 }
 
+static bool is_health(struct str path)
+{
+  return str_is(path, "/health") || str_is(path, "/healthz");
+}
+
+static bool is_ready(struct str path)
+{
+  return str_is(path, "/readyz");
+}
+
+bool route_urgent(struct str path)
+{
+  return is_health(path) || is_ready(path);
+}
+
 enum route route_find(struct exchange *x, const struct resource_document **ret_document)
 {
   struct hub *h = x->hub;
   struct str path = x->target.path, host = http_header(x->rq, "Host");
-  if (str_is(path, "/health") || str_is(path, "/healthz"))
+  if (is_health(path))
     return ROUTE_HEALTH;
-  if (str_is(path, "/readyz"))
+  if (is_ready(path))
     return ROUTE_READY;
   x->service = find_service(h, path, host);
   if (x->service)

@@ -124,6 +124,7 @@ static int make_server(struct worker *w, struct err *e)
       .stall_timeout_ms = c->limits.stall_timeout_ms,
       .body_budget = c->limits.body_budget,
       .exempt = exempt,
+      .urgent = route_urgent,
   };
   struct http_listener *l = arena_array(h->arena, c->n_listen, sizeof *l);
   if (l == NULL)

@@ -17,6 +17,7 @@ enum {
   LIMIT_LINGER_MS = 2000,
   LIMIT_LINGERING = 256,     /* connections that linger at once */
   LIMIT_ACCEPTS_A_TURN = 16,
+  LIMIT_SPARE_CONNECTIONS = 32, /* beyond max_connections, for health alone */
 
   /* JSON documents that we read ourselves */
   LIMIT_JSON_VALUES = 50000,

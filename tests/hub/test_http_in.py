@@ -641,12 +641,33 @@ def test_connections_past_the_limit_get_503_and_go(echo):  # row 158
     assert last.answer().status == 200
     for _ in range(20):
         with Raw(e.address) as c:
-            assert c.answer().status == 503 and c.ending() == 'closed'
+            c.send(request())
+            a = c.answer()
+            assert a.status == 503 and a.header('Retry-After') == '1' and c.ending() == 'closed'
     for c in held + [last]:
         c.send(request())
         assert c.answer().status == 200
         c.close()
     assert e.wait(lambda s: s['connections'] == 1)
+
+
+def test_health_is_answered_while_all_connections_are_taken(echo):  # row 158
+    e = echo(max_connections=5)
+    held = [Raw(e.address) for _ in range(5)]
+    for c in held:
+        c.send(request())
+        assert c.answer().status == 200
+    for _ in range(50):
+        begun = time.monotonic()
+        with Raw(e.address) as c:
+            c.send(request('GET', '/health?x') + request('GET', '/health'))
+            assert c.answer().status == 200 and c.ending() == 'closed'
+        assert time.monotonic() - begun < 0.1 or not EXACT
+    silent = [Raw(e.address) for _ in range(40)]
+    assert sum(c.ending(0.1) == 'closed' and b' 503 ' in c.got for c in silent) == 8
+    time.sleep(1.1)
+    assert all(c.ending(1) in ('closed', 'reset') for c in silent)
+    assert exchange(e.address, request('GET', '/health')).status == 200
 
 
 def test_connections_of_one_address_have_a_limit_of_their_own(echo):  # row 158

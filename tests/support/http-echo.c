@@ -313,6 +313,11 @@ static void on_refused(void *self, struct http_request *rq, int status, const ch
   snprintf(stats.last_refused, sizeof stats.last_refused, "%s", why);
 }
 
+static bool on_urgent(struct str path)
+{
+  return str_is(path, "/health");
+}
+
 static bool on_exempt(void *self, const struct sockaddr *peer)
 {
   (void)self;
@@ -464,6 +469,7 @@ int main(int argc, char **argv)
                                             .tls_certificate = read_file(setup.certificate),
                                             .tls_key = str_of(read_file(setup.key))};
   options.exempt = on_exempt;
+  options.urgent = on_urgent;
   struct http_handler handler = {.headers = on_headers,
                                  .body = on_body,
                                  .drained = on_drained,
