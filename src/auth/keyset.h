@@ -49,7 +49,7 @@ struct keyset_wait;
 struct keyset_env {
   struct loop *loop;
   struct fetcher *fetcher;
-  struct shm *shm;
+  struct shm *shm;       /* NULL: nobody else fetches */
   struct lane *lane;     /* for writing files; NULL: nothing is kept */
   const char *state_dir; /* NULL: nothing is kept */
 };

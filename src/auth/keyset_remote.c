@@ -342,7 +342,7 @@ enum remote_hope remote_want(struct keyset *ks)
   if (now < r->quiet_until_ms)
     return HOPE_NONE;
   r->quiet_until_ms = now + KEYSET_FORCED_MS;
-  if (shm_may_fetch(ks->env.shm, str_of(r->url), KEYSET_FORCED_MS)) {
+  if (ks->env.shm == NULL || shm_may_fetch(ks->env.shm, str_of(r->url), KEYSET_FORCED_MS)) {
     begin(ks);
     return r->fetch ? HOPE_WAIT : HOPE_UNKNOWN;
   }

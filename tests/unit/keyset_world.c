@@ -181,7 +181,9 @@ enum mcpauth_result now(struct keyset *ks, const struct signer *s)
   return x.result;
 }
 
-const struct keyset_env env = {.lane = (struct lane *)(void *)fetches, .state_dir = state_dir};
+const struct keyset_env env = {.shm = (struct shm *)(void *)fetches,
+                               .lane = (struct lane *)(void *)fetches,
+                               .state_dir = state_dir};
 
 struct keyset *open_source(struct keyset_source source)
 {

@@ -540,13 +540,27 @@ static void maps_name_a_pointer_and_a_name(void **state)
     CHECK("map", config.map = ((struct mcpauth_list){2, maps[i]}));
 }
 
-static void every_option_has_help_and_a_release(void **state)
+static void every_option_has_help_a_release_and_a_place_in_the_manual(void **state)
 {
   (void)state;
+  const char *top = getenv("srcdir");
+  char path[512], item[64];
+  static char manual[65536];
+  snprintf(path, sizeof path, "%s/plugins/bearer-jwt/mcpauth-bearer-jwt.pod", top ? top : "..");
+  FILE *f = fopen(path, "r");
+  assert_non_null(f);
+  manual[fread(manual, 1, sizeof manual - 1, f)] = 0;
+  fclose(f);
   for (const struct mcpauth_option *o = options; o->name; o++) {
     assert_true(strlen(o->help) > 20);
     assert_string_equal(o->since, "0.1");
     assert_true(o->offset < sizeof(struct config));
+    snprintf(item, sizeof item, "B<%s> ", o->name);
+    const char *found = strstr(manual, item);
+    while (found && strncmp(found - 6, "=item ", 6) != 0 && strncmp(found - 2, ", ", 2) != 0)
+      found = strstr(found + 1, item);
+    if (found == NULL)
+      fail_msg("option %s is not in the manual", o->name);
   }
   assert_ptr_equal(mcpauth_provider.provider, &provider);
 }
@@ -571,7 +585,7 @@ int main(void)
       TEST(a_credential_is_ours_by_its_issuer),
       TEST(options_that_contradict_each_other_are_refused),
       TEST(maps_name_a_pointer_and_a_name),
-      TEST(every_option_has_help_and_a_release),
+      TEST(every_option_has_help_a_release_and_a_place_in_the_manual),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
