@@ -147,8 +147,7 @@ static int settle(struct load *ld, struct err *e)
   if (ld->config->state_dir == NULL || ld->config->state_dir[0] != '/')
     return err_set(e, "state_dir is not an absolute path");
   if (ld->config->audit_to == AUDIT_FILE && ld->config->audit_file == NULL)
-    ld->config->audit_file =
-        arena_printf(ld->config->arena, "%s/audit.log", ld->config->state_dir);
+    ld->config->audit_file = arena_printf(ld->config->arena, "%s/audit.log", ld->config->state_dir);
   if (ld->config->audit_to == AUDIT_FILE && ld->config->audit_file == NULL)
     return err_set(e, "out of memory");
   if (own_user(ld, e) < 0)

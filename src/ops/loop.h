@@ -14,7 +14,7 @@
 struct loop;
 
 struct watch {
-  int fd;                                          /* -1 when not watched: begin with that */
+  int fd; /* -1 when not watched: begin with that */
   uint32_t events;
   void (*ready)(struct watch *w, uint32_t events); /* EPOLL* bits */
 };
@@ -43,8 +43,8 @@ void loop_free(struct loop *l);
 /* EVENTS as of epoll_ctl (level-triggered unless EPOLLET is asked for; EPOLLEXCLUSIVE passes
  * through).  Watching again changes the events.  0 or -1. */
 int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events);
-/* Safe inside any callback: a removed watch is not called for events of the same turn.  To be called
- * before the descriptor is closed. */
+/* Safe inside any callback: a removed watch is not called for events of the same turn.  To be
+ * called before the descriptor is closed. */
 void loop_unwatch(struct loop *l, struct watch *w);
 
 /* One shot; setting a set timer moves it.  loop_timer_stop on an unset timer is fine. */

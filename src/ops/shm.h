@@ -20,7 +20,8 @@ struct shm;
 struct shm *shm_create(struct err *e); /* master */
 /* Takes a slot for this process; -1 when all are in use. */
 int shm_attach(struct shm *s, int pid);
-/* Frees the slot of a process that has ended, its counts kept, its gauges cleared (master, leader). */
+/* Frees the slot of a process that has ended, its counts kept, its gauges cleared (master, leader).
+ */
 void shm_fold(struct shm *s, int pid);
 
 /* This process's counters, after shm_attach; in tests and tools a private page. */
@@ -34,9 +35,9 @@ uint64_t shm_value_of(struct shm *s, int pid, enum metric m);
 void shm_turn(struct shm *s, uint64_t turns);
 uint64_t shm_turns_of(struct shm *s, int pid);
 
-/* Revocation epochs.  An identity may be cached with its epoch when, after that was read, the number
- * of revocations is still the one sampled before the stack started; it is stale when its epoch is
- * another.  (shm_revoke moves the number first, then the epoch.) */
+/* Revocation epochs.  An identity may be cached with its epoch when, after that was read, the
+ * number of revocations is still the one sampled before the stack started; it is stale when its
+ * epoch is another.  (shm_revoke moves the number first, then the epoch.) */
 uint64_t shm_revocations(struct shm *s);
 uint64_t shm_epoch(struct shm *s, struct str issuer, struct str subject);
 void shm_revoke(struct shm *s, struct str issuer, struct str subject);
