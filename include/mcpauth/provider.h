@@ -175,6 +175,24 @@ struct mcpauth_value {
   size_t count;
 };
 
+/* What a member of an object in a file of yours may be (json_misfit). */
+enum mcpauth_member_type {
+  MCPAUTH_MEMBER_NAME = 1,   /* 1 to 64 letters, digits, '.', '_' and '-' */
+  MCPAUTH_MEMBER_TEXT = 2,   /* 1 to 512 bytes without control characters */
+  MCPAUTH_MEMBER_SHA256 = 3, /* 64 lower-case hexadecimal digits, not those of nothing */
+  MCPAUTH_MEMBER_SCOPES = 4, /* an array of at most 64 RFC 6749 scope tokens */
+  MCPAUTH_MEMBER_CLAIMS = 5, /* an object of at most 64 members that set_claim takes */
+  MCPAUTH_MEMBER_TIME = 6,   /* "2027-01-01T00:00:00Z" */
+  MCPAUTH_MEMBER_BOOL = 7,
+  MCPAUTH_MEMBER_ANY = 8,
+};
+
+struct mcpauth_member {
+  const char *name; /* NULL ends the table */
+  enum mcpauth_member_type type;
+  uint32_t flags;   /* MCPAUTH_REQUIRED */
+};
+
 /* ------------------------------------------------------------------ waiting for something */
 
 /* All continuations run in the loop thread (of a blocking provider too), at most once, and return
@@ -347,6 +365,13 @@ struct mcpauth_host {
   /* Name of member INDEX (from 0) of the object at POINTER; NULL behind the last.  Valid as long as
    * the claims are. */
   const char *(*member)(const struct mcpauth_claims *claims, const char *pointer, size_t index);
+  /* NULL when OBJECT has the members of TABLE and no other; else why not, in words for the
+   * administrator, and *NAME is the member at fault. */
+  const char *(*json_misfit)(const struct mcpauth_claims *object,
+                             const struct mcpauth_member *table, const char **name);
+  /* [any thread] Seconds since 1970 of "2027-01-01T00:00:00Z"; 0 when TEXT is NULL, -1 when it is no
+   * time. */
+  int64_t (*time_of)(const char *text);
 };
 
 /* Whether the host at H has FIELD. */

@@ -5,25 +5,21 @@
  * A credential is ours by its form: mcpa_, 43 characters, _, and 6 hexadecimal digits, the first of
  * the SHA-256 of what stands before the second _.  It is found by its SHA-256 in a hash table: how
  * long that takes tells nothing about the secrets. */
-#define _GNU_SOURCE
 #include <mcpauth/provider.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { BODY = 48, FORM = BODY + 7, FILE_MAX = 8 << 20, TOKENS_MAX = 20000, LIST_MAX = 64 };
+enum { BODY = 48, FORM = BODY + 7, HEX = 64, FILE_MAX = 8 << 20, TOKENS_MAX = 20000, SCOPES = 64 };
 
 /* What a token is found by. */
-enum { NOW, BEFORE, ID, KEYS }; /* its secret, the one before a rotation, its id */
+enum { NOW, BEFORE, KEYS }; /* the SHA-256 of its secret; of the one before a rotation */
 
 struct token {
   const struct mcpauth_claims *json; /* the line; strings point into it */
-  const char *id, *subject;
-  unsigned char key[KEYS][32];
-  int64_t ends[2]; /* the secrets: 0: never, or there is none before */
-  bool enabled;
+  const char *id, *key[KEYS];        /* NULL: there is none before */
+  int64_t ends[KEYS];                /* 0: never */
   unsigned line;
 };
 
@@ -31,9 +27,10 @@ struct tokens {
   struct token *v;
   size_t n, slots; /* a power of two */
   struct entry {
-    const struct token *token; /* NULL: free */
-    int key;
-  } *table;
+    const char *key; /* NULL: free */
+    const struct token *token;
+    int which;
+  } * table;
 };
 
 struct config {
@@ -46,137 +43,64 @@ struct state {
   struct tokens now;
 };
 
-extern const struct mcpauth_host *host;
-
+/* clang-format off */
 static const struct mcpauth_option options[] = {
     {.name = "file", .type = MCPAUTH_PATH, .flags = MCPAUTH_REQUIRED,
      .offset = offsetof(struct config, file), .metavar = "PATH",
      .help = "The tokens, hashed; made by `mcpauth token`", .since = "0.1"},
     {.name = NULL}};
 
+static const struct mcpauth_member members[] = {
+    {"id", MCPAUTH_MEMBER_NAME, MCPAUTH_REQUIRED}, {"sha256", MCPAUTH_MEMBER_SHA256, MCPAUTH_REQUIRED},
+    {"subject", MCPAUTH_MEMBER_TEXT, MCPAUTH_REQUIRED}, {"scopes", MCPAUTH_MEMBER_SCOPES, 0},
+    {"claims", MCPAUTH_MEMBER_CLAIMS, 0}, {"expires", MCPAUTH_MEMBER_TIME, 0},
+    {"enabled", MCPAUTH_MEMBER_BOOL, 0}, {"previous_sha256", MCPAUTH_MEMBER_SHA256, 0},
+    {"previous_until", MCPAUTH_MEMBER_TIME, 0}, {"created", MCPAUTH_MEMBER_ANY, 0},
+    {"note", MCPAUTH_MEMBER_ANY, 0}, {NULL, MCPAUTH_MEMBER_ANY, 0}};
+/* clang-format on */
+
+extern const struct mcpauth_host *host;
+
 /* ---- one line of the file */
 
 struct line {
   struct mcpauth_bytes text;
   unsigned number;
-  const struct mcpauth_claims *json;
-  char error[256]; /* the first counts */
+  char error[256];
 };
 
-static bool bad(struct line *l, const char *key, const char *why)
+static bool bad(struct line *l, const char *member, const char *why)
 {
-  size_t n = strlen(key), at = 0;
-  while (at + n < l->text.n && memcmp(l->text.p + at, key, n) != 0)
+  size_t n = strlen(member), at = 0;
+  while (at + n < l->text.n && memcmp(l->text.p + at, member, n) != 0)
     at++;
-  if (l->error[0] == 0)
-    snprintf(l->error, sizeof l->error, "line %u column %zu: %.64s: %s", l->number,
-             at + n < l->text.n ? at + 1 : 1, key, why);
+  snprintf(l->error, sizeof l->error, "line %u column %zu: %.64s: %s", l->number,
+           at + n < l->text.n ? at + 1 : 1, member, why);
   return false;
 }
 
-static struct mcpauth_value value(const struct line *l, const char *key, size_t i)
+/* NULL when there is no such member. */
+static const char *text(const struct token *t, const char *pointer)
 {
-  char pointer[32];
-  snprintf(pointer, sizeof pointer, i == SIZE_MAX ? "/%s" : "/%s/%zu", key, i);
-  return host->claim(l->json, pointer);
-}
-
-static bool has(const struct line *l, const char *key)
-{
-  return value(l, key, SIZE_MAX).type != MCPAUTH_ABSENT;
-}
-
-static const char *text(struct line *l, const char *key, size_t max)
-{
-  struct mcpauth_value v = value(l, key, SIZE_MAX);
-  bool good = v.type == MCPAUTH_TEXT && v.count > 0 && v.count <= max;
-  for (size_t i = 0; good && i < v.count; i++)
-    good = (unsigned char)v.text[i] >= ' ' && v.text[i] != 0x7f;
-  if (good)
-    return v.text;
-  bad(l, key, has(l, key) ? "must be text of the right length, without control characters"
-                          : "is missing");
-  return NULL;
-}
-
-static bool hash(struct line *l, const char *key, unsigned char out[32])
-{
-  unsigned char of_nothing[32];
-  const char *digits = text(l, key, 64);
-  if (digits == NULL || strspn(digits, "0123456789abcdef") != 64)
-    return bad(l, key, "must be 64 hexadecimal digits, the SHA-256 of a token, never a token");
-  for (size_t i = 0; i < 32; i++) {
-    const char two[3] = {digits[2 * i], digits[2 * i + 1], 0};
-    out[i] = (unsigned char)strtoul(two, NULL, 16);
-  }
-  host->sha256((struct mcpauth_bytes){"", 0}, of_nothing);
-  return memcmp(out, of_nothing, 32) != 0 || bad(l, key, "is the hash of an empty token");
-}
-
-static bool when(struct line *l, const char *key, int64_t *out)
-{
-  struct tm tm = {0}, same;
-  const char *t = text(l, key, 20), *end = t ? strptime(t, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
-  same = tm;
-  *out = end && *end == 0 && end - t == 20 ? (int64_t)timegm(&same) : 0;
-  return (*out > 0 && same.tm_mday == tm.tm_mday) ||
-         bad(l, key, "must be a time like 2026-12-31T00:00:00Z");
-}
-
-static bool lists(struct line *l)
-{
-  struct mcpauth_value scopes = value(l, "scopes", SIZE_MAX), claims = value(l, "claims", SIZE_MAX);
-  if (has(l, "scopes") && (scopes.type != MCPAUTH_ARRAY || scopes.count > LIST_MAX))
-    return bad(l, "scopes", "must be an array of at most 64 words");
-  for (size_t i = 0; i < scopes.count; i++) {
-    struct mcpauth_value v = value(l, "scopes", i);
-    bool good = v.type == MCPAUTH_TEXT && v.count > 0 && v.count <= 128;
-    for (size_t k = 0; good && k < v.count; k++)
-      good = v.text[k] > ' ' && v.text[k] <= '~' && v.text[k] != '"' && v.text[k] != '\\';
-    if (!good)
-      return bad(l, "scopes", "must be words that can be a scope (RFC 6749)");
-  }
-  if (has(l, "claims") && (claims.type != MCPAUTH_OBJECT || claims.count > LIST_MAX))
-    return bad(l, "claims", "must be an object of at most 64 members");
-  for (size_t i = 0; i < claims.count; i++) {
-    const char *name = host->member(l->json, "/claims", i);
-    if (*name == 0 || strlen(name) > 60 || strpbrk(name, "/~") || strcmp(name, "account") == 0)
-      return bad(l, "claims", "has a name that a claim cannot have");
-  }
-  return true;
-}
-
-static bool known(struct line *l)
-{
-  static const char *const names[] = {"id", "sha256", "subject", "scopes", "claims", "expires",
-      "enabled", "previous_sha256", "previous_until", "created", "note", NULL};
-  const char *name;
-  for (size_t i = 0, k; (name = host->member(l->json, "", i)) != NULL; i++) {
-    for (k = 0; names[k] && strcmp(names[k], name) != 0; k++)
-      ;
-    if (names[k] == NULL)
-      return bad(l, name, "is no member of a token (a secret is written as its sha256 only)");
-  }
-  return true;
+  return host->claim(t->json, pointer).text;
 }
 
 static bool token_read(struct line *l, struct token *t)
 {
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-  struct mcpauth_value on = value(l, "enabled", SIZE_MAX);
-  bool rotated = has(l, "previous_sha256") || has(l, "previous_until");
-  *t = (struct token){.json = l->json, .line = l->number, .enabled = on.type != MCPAUTH_FALSE};
-  if (!known(l) || !(t->id = text(l, "id", 64)) || !(t->subject = text(l, "subject", 512)) ||
-      !hash(l, "sha256", t->key[NOW]) || !lists(l) ||
-      (has(l, "expires") && !when(l, "expires", &t->ends[NOW])) ||
-      (rotated && (!hash(l, "previous_sha256", t->key[BEFORE]) ||
-                   !when(l, "previous_until", &t->ends[BEFORE]))))
-    return false;
-  host->sha256((struct mcpauth_bytes){t->id, strlen(t->id)}, t->key[ID]);
-  if (t->id[strspn(t->id, plain)])
-    return bad(l, "id", "may have letters, digits, '.', '_' and '-'");
-  return on.type == MCPAUTH_ABSENT || on.type == MCPAUTH_TRUE || on.type == MCPAUTH_FALSE ||
-         bad(l, "enabled", "must be true or false");
+  char error[160];
+  const char *name, *why;
+  *t = (struct token){.line = l->number, .json = host->json_new(l->text, error, sizeof error)};
+  if (t->json == NULL)
+    return snprintf(l->error, sizeof l->error, "line %u %s", l->number, error) < 0;
+  if ((why = host->json_misfit(t->json, members, &name)))
+    return bad(l, name, why);
+  t->id = text(t, "/id");
+  t->key[NOW] = text(t, "/sha256");
+  t->key[BEFORE] = text(t, "/previous_sha256");
+  t->ends[NOW] = host->time_of(text(t, "/expires"));
+  t->ends[BEFORE] = host->time_of(text(t, "/previous_until"));
+  return !t->key[BEFORE] == !t->ends[BEFORE] ||
+         bad(l, "previous_until", "comes together with previous_sha256");
 }
 
 /* ---- the file */
@@ -190,43 +114,47 @@ static void tokens_free(struct tokens *t)
   *t = (struct tokens){NULL, 0, 0, NULL};
 }
 
-/* The entry of KEY, or the free one where it would be. */
-static struct entry *find(const struct tokens *t, const unsigned char key[32])
+/* The entry of KEY, or the free one where it would be.  Which slots are looked at depends on hashes
+ * alone; the comparison takes its time whatever it finds. */
+static struct entry *find(const struct tokens *t, const char *key)
 {
-  const struct mcpauth_bytes wanted = {(const char *)key, 32};
-  size_t at;
-  memcpy(&at, key, sizeof at);
+  const struct mcpauth_bytes wanted = {key, strlen(key)};
+  size_t at = 0;
+  for (size_t i = 0; i < wanted.n; i++) /* FNV-1a */
+    at = (at ^ (unsigned char)key[i]) * 1099511628211u;
   for (;; at++) {
     struct entry *e = &t->table[at & (t->slots - 1)];
-    const struct token *x = e->token;
-    if (!x || host->equal((struct mcpauth_bytes){(const char *)x->key[e->key], 32}, wanted))
+    if (e->key == NULL || host->equal((struct mcpauth_bytes){e->key, strlen(e->key)}, wanted))
       return e;
   }
 }
 
-/* Every id and every secret once. */
-static bool index_all(struct tokens *t, struct line *l)
+static bool put(struct tokens *t, const struct token *x, const char *key, int which, char *error)
 {
-  for (t->slots = 16; t->slots < 2 * KEYS * t->n; t->slots *= 2)
+  struct entry *e = find(t, key);
+  if (e->key)
+    return snprintf(error, 256, "line %u column 1: the %s of line %u is here again", x->line,
+                    which < KEYS ? "secret" : "id", e->token->line) < 0;
+  *e = (struct entry){key, x, which};
+  return true;
+}
+
+/* Every id and every secret once. */
+static bool index_all(struct tokens *t, char *error)
+{
+  for (t->slots = 16; t->slots < 8 * t->n; t->slots *= 2)
     ;
   if ((t->table = calloc(t->slots, sizeof *t->table)) == NULL)
-    return bad(l, "", "out of memory");
+    return snprintf(error, 256, "out of memory") < 0;
   for (const struct token *x = t->v; x < t->v + t->n; x++)
-    for (int key = 0; key < KEYS; key++) {
-      struct entry *e = find(t, x->key[key]);
-      if (key == BEFORE && x->ends[BEFORE] == 0)
-        continue;
-      if (e->token)
-        return snprintf(l->error, sizeof l->error, "line %u column 1: the %s of line %u is here again",
-                        x->line, key == ID ? "id" : "secret", e->token->line) < 0;
-      *e = (struct entry){x, key};
-    }
+    if (!put(t, x, x->id, KEYS, error) || !put(t, x, x->key[NOW], NOW, error) ||
+        (x->key[BEFORE] && !put(t, x, x->key[BEFORE], BEFORE, error)))
+      return false;
   return true;
 }
 
 static bool add(struct tokens *t, struct line *l)
 {
-  char why[160];
   if (l->text.n == 0 || l->text.p[0] == '#')
     return true;
   if (t->n % 64 == 0) {
@@ -235,8 +163,6 @@ static bool add(struct tokens *t, struct line *l)
       return bad(l, "", "too many tokens");
     t->v = more;
   }
-  if ((l->json = host->json_new(l->text, why, sizeof why)) == NULL)
-    return snprintf(l->error, sizeof l->error, "line %u %s", l->number, why) < 0;
   return token_read(l, &t->v[t->n++]);
 }
 
@@ -252,7 +178,7 @@ static int changed(void *arg, struct mcpauth_bytes content)
     l = (struct line){.text = {content.p + at, end - at}, .number = l.number + 1};
     good = add(&t, &l);
   }
-  if (good && index_all(&t, &l)) {
+  if (good && index_all(&t, l.error)) {
     tokens_free(&s->now);
     s->now = t;
     return 0;
@@ -303,28 +229,35 @@ static bool claims(const void *config, void *state, const struct mcpauth_credent
   return c->value.n > 5 && memcmp(c->value.p, "mcpa_", 5) == 0;
 }
 
+static void hex_of(struct mcpauth_bytes bytes, char out[HEX + 1])
+{
+  unsigned char sum[HEX / 2];
+  host->sha256(bytes, sum);
+  for (size_t i = 0; i < HEX; i++)
+    out[i] = "0123456789abcdef"[sum[i / 2] >> (i % 2 ? 0 : 4) & 15];
+  out[HEX] = 0;
+}
+
 static bool well_formed(struct mcpauth_bytes v)
 {
-  unsigned char sum[32];
-  char digits[7];
+  char sum[HEX + 1];
   if (v.n != FORM || v.p[BODY] != '_')
     return false;
-  host->sha256((struct mcpauth_bytes){v.p, BODY}, sum);
-  snprintf(digits, sizeof digits, "%02x%02x%02x", sum[0], sum[1], sum[2]);
-  return memcmp(digits, v.p + BODY + 1, 6) == 0;
+  hex_of((struct mcpauth_bytes){v.p, BODY}, sum);
+  return memcmp(sum, v.p + BODY + 1, FORM - BODY - 1) == 0;
 }
 
 static enum mcpauth_result grant(struct mcpauth_request *rq, const struct token *t, int64_t ends)
 {
   char issuer[160], pointer[80];
-  const char *words[LIST_MAX], *name;
-  const struct line l = {.json = t->json};
-  size_t n = value(&l, "scopes", SIZE_MAX).count;
-  for (size_t i = 0; i < n; i++)
-    words[i] = value(&l, "scopes", i).text;
+  const char *words[SCOPES], *name;
+  size_t n = host->claim(t->json, "/scopes").count;
+  for (size_t i = 0; i < n; i++) {
+    snprintf(pointer, sizeof pointer, "/scopes/%zu", i);
+    words[i] = text(t, pointer);
+  }
   snprintf(issuer, sizeof issuer, "mcpauth:%s", host->instance_name(host->self(rq)));
-  const struct mcpauth_principal who = {.issuer = issuer, .subject = t->subject, .client = t->id,
-      .scopes = {n, words}, .expires_at = ends};
+  const struct mcpauth_principal who = {issuer, text(t, "/subject"), t->id, {n, words}, ends, 0};
   if (host->set_principal(rq, &who) < 0)
     return MCPAUTH_ERROR;
   for (size_t i = 0; (name = host->member(t->json, "/claims", i)) != NULL; i++) {
@@ -336,36 +269,44 @@ static enum mcpauth_result grant(struct mcpauth_request *rq, const struct token 
   return MCPAUTH_OK;
 }
 
-/* A look-up costs no more than the host's cache would: reuse_ms stays 0, so a change of the file
- * counts from the moment that it was read. */
+static enum mcpauth_result no(struct mcpauth_request *rq, enum mcpauth_why why, const char *id,
+                              const char *words)
+{
+  return host->refuse(rq, MCPAUTH_INVALID, why, "%s %s", id, words);
+}
+
+/* A look-up costs no more than the host's cache would: the principal's reuse_ms is 0, so that a
+ * change of the file counts from the moment that it was read. */
 static enum mcpauth_result verify(struct mcpauth_request *rq, const void *config, void *state)
 {
   const struct mcpauth_bytes secret = host->credential(rq)->value;
   const struct state *s = state;
-  unsigned char key[32];
+  char key[HEX + 1];
   (void)config;
   if (!well_formed(secret))
-    return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "the checksum is wrong");
-  host->sha256(secret, key);
+    return no(rq, MCPAUTH_WHY_NOT_ACCEPTED, "token", "with wrong check digits");
+  hex_of(secret, key);
   const struct entry *e = find(&s->now, key);
   const struct token *t = e->token;
-  if (t == NULL || e->key == ID)
-    return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "no such token");
+  if (t == NULL || e->which == KEYS)
+    return no(rq, MCPAUTH_WHY_NOT_ACCEPTED, "token", "that is not in the file");
   int64_t ends = t->ends[NOW];
-  if (e->key == BEFORE && (ends == 0 || t->ends[BEFORE] < ends))
+  if (e->which == BEFORE && (ends == 0 || t->ends[BEFORE] < ends))
     ends = t->ends[BEFORE];
-  if (!t->enabled)
-    return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "token %s is disabled", t->id);
+  if (host->claim(t->json, "/enabled").type == MCPAUTH_FALSE)
+    return no(rq, MCPAUTH_WHY_NOT_ACCEPTED, t->id, "is disabled");
   if (ends && host->now() >= ends)
-    return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_EXPIRED, "token %s has expired%s", t->id,
-                        e->key == BEFORE ? " (rotated)" : "");
+    return no(rq, MCPAUTH_WHY_EXPIRED, t->id,
+              e->which == BEFORE ? "has expired (rotated)" : "has expired");
   return grant(rq, t, ends);
 }
 
+/* clang-format off */
 static const struct mcpauth_provider provider = {
     .abi = MCPAUTH_ABI, .struct_size = sizeof(struct mcpauth_provider), .name = "static-token",
     .version = "0.1", .description = "Tokens of our own, from a file of their hashes",
     .options = options, .config_size = sizeof(struct config), .check = check, .start = start,
     .stop = stop, .claims = claims, .verify = verify};
+/* clang-format on */
 
 MCPAUTH_PROVIDER(&provider);

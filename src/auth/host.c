@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "auth/loader.h"
+#include "auth/member.h"
 #include "ops/log.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -291,6 +292,18 @@ static const char *host_member(const struct mcpauth_claims *claims, const char *
   return at ? json_object_iter_key(at) : NULL;
 }
 
+static const char *host_json_misfit(const struct mcpauth_claims *object,
+                                    const struct mcpauth_member *table, const char **name)
+{
+  return member_misfit(of_claims(object), table, name);
+}
+
+static int64_t host_time_of(const char *text)
+{
+  int64_t t = 0;
+  return text == NULL || member_time(str_of(text), &t) ? t : -1;
+}
+
 static const char *host_claim_json(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
                                    const char *pointer)
 {
@@ -359,4 +372,6 @@ const struct mcpauth_host host_functions = {
     .json_new = host_json_new,
     .json_free = host_json_free,
     .member = host_member,
+    .json_misfit = host_json_misfit,
+    .time_of = host_time_of,
 };

@@ -1,4 +1,5 @@
 libcore_a_SOURCES += src/auth/usage.c src/auth/usage_file.c src/auth/usage_file.h \
+  src/auth/member.c src/auth/member.h \
   src/auth/tokenfile.c src/auth/tokenfile.h src/auth/tokenfile_impl.h src/auth/tokenfile_save.c
 UNIT_TESTS += tests/unit/test_usage
 tests_unit_test_usage_SOURCES = tests/unit/test_usage.c

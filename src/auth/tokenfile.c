@@ -10,12 +10,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "auth/member.h"
 #include "util/base64url.h"
 #include "util/cleanup.h"
 #include "util/json.h"
 #include "util/limits.h"
 
-enum { BODY = 48, LIST_MAX = 64 };
+enum { BODY = 48 };
 
 /* ------------------------------------------------------------------ secrets and times */
 
@@ -67,22 +68,6 @@ bool token_secret_valid(struct str secret)
   return memcmp(secret.p + BODY + 1, sum, 6) == 0;
 }
 
-bool token_time_parse(struct str text, int64_t *ret)
-{
-  char z[32];
-  struct tm tm = {0};
-  if (text.n != 20 || memchr(text.p, 0, text.n))
-    return false;
-  memcpy(z, text.p, text.n);
-  z[text.n] = 0;
-  const char *end = strptime(z, "%Y-%m-%dT%H:%M:%SZ", &tm);
-  if (end != z + 20)
-    return false;
-  struct tm same = tm;
-  *ret = (int64_t)timegm(&same);
-  return *ret > 0 && same.tm_mday == tm.tm_mday;
-}
-
 void token_time_format(int64_t t, char out[32])
 {
   time_t when = (time_t)t;
@@ -93,151 +78,37 @@ void token_time_format(int64_t t, char out[32])
 
 /* ------------------------------------------------------------------ one token */
 
-static bool plain_text(const json_t *v, size_t max)
-{
-  struct str s = json_text(v);
-  if (s.p == NULL || s.n == 0 || s.n > max)
-    return false;
-  for (size_t i = 0; i < s.n; i++)
-    if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-      return false;
-  return true;
-}
-
-static int check_id(json_t *v, struct err *e)
-{
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-  if (plain_text(v, 64) && strspn(json_string_value(v), plain) == json_string_length(v))
-    return 0;
-  return err_set(e, "must be 1 to 64 letters, digits, '.', '_' and '-'");
-}
-
-static int check_hash(json_t *v, struct err *e)
-{
-  char nothing[65];
-  struct str s = json_text(v);
-  sha256_hex(STR(""), nothing);
-  if (s.n != 64 || strspn(s.p, "0123456789abcdef") != 64)
-    return err_set(e, "must be 64 hexadecimal digits, the SHA-256 of a token, never a token");
-  return str_is(s, nothing) ? err_set(e, "is the hash of an empty token") : 0;
-}
-
-static int check_subject(json_t *v, struct err *e)
-{
-  return plain_text(v, LIMIT_SUBJECT)
-             ? 0
-             : err_set(e, "must be text of 1 to %d bytes without control characters",
-                       LIMIT_SUBJECT);
-}
-
-static bool is_scope(struct str s)
-{
-  for (size_t i = 0; i < s.n; i++)
-    if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '"' || s.p[i] == '\\')
-      return false;
-  return s.n > 0 && s.n <= LIMIT_SCOPE;
-}
-
-static int check_scopes(json_t *v, struct err *e)
-{
-  size_t i;
-  json_t *word;
-  if (!json_is_array(v) || json_array_size(v) > LIST_MAX)
-    return err_set(e, "must be an array of at most %d words", LIST_MAX);
-  json_array_foreach(v, i, word) if (!is_scope(json_text(word))) return err_set(
-      e, "must be words that can be a scope (RFC 6749)");
-  return 0;
-}
-
-static int check_claims(json_t *v, struct err *e)
-{
-  const char *name;
-  json_t *value;
-  if (!json_is_object(v) || json_object_size(v) > LIST_MAX)
-    return err_set(e, "must be an object of at most %d members", LIST_MAX);
-  json_object_foreach(v, name,
-                      value) if (*name == 0 || strlen(name) > 60 || strpbrk(name, "/~") ||
-                                 strcmp(name, "account") ==
-                                     0) return err_set(e, "has a name that a claim cannot have");
-  return 0;
-}
-
-static int check_time(json_t *v, struct err *e)
-{
-  int64_t t;
-  struct str s = json_text(v);
-  return s.p && token_time_parse(s, &t) ? 0
-                                        : err_set(e, "must be a time like 2026-12-31T00:00:00Z");
-}
-
-static int check_bool(json_t *v, struct err *e)
-{
-  return json_is_boolean(v) ? 0 : err_set(e, "must be true or false");
-}
-
-static int check_any(json_t *v, struct err *e)
-{
-  (void)v;
-  (void)e;
-  return 0;
-}
-
-/* Every member that a token may have. */
-static const struct member {
-  const char *name;
-  int (*check)(json_t *v, struct err *e);
-  bool required;
-} members[] = {
-    {"id", check_id, true},
-    {"sha256", check_hash, true},
-    {"subject", check_subject, true},
-    {"scopes", check_scopes, false},
-    {"claims", check_claims, false},
-    {"expires", check_time, false},
-    {"enabled", check_bool, false},
-    {"previous_sha256", check_hash, false},
-    {"previous_until", check_time, false},
-    {"created", check_any, false},
-    {"note", check_any, false},
+/* As in plugins/static-token. */
+static const struct mcpauth_member members[] = {
+    {"id", MCPAUTH_MEMBER_NAME, MCPAUTH_REQUIRED},
+    {"sha256", MCPAUTH_MEMBER_SHA256, MCPAUTH_REQUIRED},
+    {"subject", MCPAUTH_MEMBER_TEXT, MCPAUTH_REQUIRED},
+    {"scopes", MCPAUTH_MEMBER_SCOPES, 0},
+    {"claims", MCPAUTH_MEMBER_CLAIMS, 0},
+    {"expires", MCPAUTH_MEMBER_TIME, 0},
+    {"enabled", MCPAUTH_MEMBER_BOOL, 0},
+    {"previous_sha256", MCPAUTH_MEMBER_SHA256, 0},
+    {"previous_until", MCPAUTH_MEMBER_TIME, 0},
+    {"created", MCPAUTH_MEMBER_ANY, 0},
+    {"note", MCPAUTH_MEMBER_ANY, 0},
+    {NULL, MCPAUTH_MEMBER_ANY, 0},
 };
 
-static const struct member *member_find(const char *name)
+static const char *misfit(json_t *token, const char **name)
 {
-  for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-    if (strcmp(members[i].name, name) == 0)
-      return &members[i];
-  return NULL;
-}
-
-/* *RET_NAME: the member at fault. */
-static int check_members(json_t *token, const char **ret_name, struct err *e)
-{
-  const char *name;
-  json_t *value;
-  json_object_foreach(token, name, value)
-  {
-    const struct member *m = member_find(name);
-    *ret_name = name;
-    if (m == NULL)
-      return err_set(e, "is no member of a token (a secret is written as its sha256 only)");
-    if (m->check(value, e) < 0)
-      return -1;
+  const char *why = member_misfit(token, members, name);
+  if (why == NULL &&
+      !json_object_get(token, "previous_sha256") != !json_object_get(token, "previous_until")) {
+    *name = "previous_until";
+    why = "comes together with previous_sha256";
   }
-  for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-    if (members[i].required && json_object_get(token, members[i].name) == NULL) {
-      *ret_name = members[i].name;
-      return err_set(e, "is missing");
-    }
-  *ret_name = "previous_until";
-  if (!json_object_get(token, "previous_sha256") != !json_object_get(token, "previous_until"))
-    return err_set(e, "comes together with previous_sha256");
-  return 0;
+  return why;
 }
 
 int token_check(json_t *token, struct err *e)
 {
-  const char *name = "";
-  return check_members(token, &name, e) < 0 ? err_prefix(e, "%.64s", name) : 0;
+  const char *name, *why = misfit(token, &name);
+  return why ? err_set(e, "%.64s: %s", name, why) : 0;
 }
 
 /* ------------------------------------------------------------------ the file */
@@ -285,9 +156,10 @@ static int parse_line(struct tokenfile *f, struct str line, size_t number, struc
     return place(e, number);
   if (!json_is_object(l->token))
     return err_set(e, "line %zu column 1: an object is expected", number);
-  if (check_members(l->token, &name, e) < 0)
-    return err_prefix(e, "line %zu column %zu: %.64s", number, column_of(line, name), name);
-  return 0;
+  const char *why = misfit(l->token, &name);
+  return why ? err_set(e, "line %zu column %zu: %.64s: %s", number, column_of(line, name), name,
+                       why)
+             : 0;
 }
 
 /* SEEN: keys of the lines so far and where they stand.  KIND tells ids and secrets apart. */

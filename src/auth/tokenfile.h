@@ -23,8 +23,7 @@ void token_secret_hash(struct str secret, char out[65]);
 
 /* ---- times */
 
-/* "2027-01-01T00:00:00Z" */
-bool token_time_parse(struct str text, int64_t *ret);
+/* "2027-01-01T00:00:00Z"; read by member_time. */
 void token_time_format(int64_t t, char out[32]);
 
 /* ---- the file */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/member.h"
 #include "cli/jwt.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -51,7 +52,7 @@ static int print_secret(const char *secret, const char *id)
 static int when(const char *text, int64_t *ret, struct err *e)
 {
   int64_t seconds;
-  if (token_time_parse(str_of(text), ret))
+  if (member_time(str_of(text), ret))
     return *ret > clock_wall() ? 0 : err_set(e, "%s is in the past", text);
   if (jwt_duration(text, &seconds, e) < 0 || seconds <= 0)
     return err_set(e,

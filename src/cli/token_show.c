@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth/usage.h"
+#include "auth/member.h"
 #include "cli/jwt.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -38,7 +39,7 @@ static int look_begin(const struct token_args *a, struct look *x, struct err *e)
 
 static bool passed(const json_t *token, const char *member, int64_t *ret)
 {
-  return token_time_parse(json_str(token, member), ret) && *ret <= clock_wall();
+  return member_time(json_str(token, member), ret) && *ret <= clock_wall();
 }
 
 static const char *state_of(const json_t *token)

@@ -250,9 +250,23 @@ static void test_only_the_whole_secret_is_accepted(void **state)
       assert_int_equal(present(s, text), MCPAUTH_INVALID);
     }
   assert_int_equal(present(s, secret[1]), MCPAUTH_INVALID);
-  assert_string_equal(refused, "no such token");
+  assert_string_equal(refused, "token that is not in the file");
   assert_int_equal(present(s, hash_of[0]), MCPAUTH_INVALID); /* the hash is no token */
   assert_string_equal(used, "");
+  assert_int_equal(present(s, secret[0]), MCPAUTH_OK);
+  stop(s);
+}
+
+/* row 20: ids and secrets are in one table. */
+static void test_an_id_that_is_the_hash_of_something_is_no_token(void **state)
+{
+  (void)state;
+  char text[512];
+  make_secrets();
+  snprintf(text, sizeof text, "{\"id\":\"%s\",\"sha256\":\"%s\",\"subject\":\"s\"}", hash_of[1],
+           hash_of[0]);
+  void *s = started(text);
+  assert_int_equal(present(s, secret[1]), MCPAUTH_INVALID);
   assert_int_equal(present(s, secret[0]), MCPAUTH_OK);
   stop(s);
 }
@@ -401,7 +415,7 @@ static const struct {
     {T(",\"note\":\"\xff\""), "line 1 column"},
     {"\n# x\n" T(",\"nope\":1"), "line 3 column 102"},
     /* row 20: plaintext, short and empty tokens */
-    {"{\"id\":\"a\",\"token\":\"mcpa_x\",\"subject\":\"s\"}", "line 1 column 11"},
+    {"{\"id\":\"a\",\"token\":\"mcpa_x\",\"subject\":\"s\"}", "line 1 column 12"},
     {"{\"id\":\"a\",\"secret\":\"mcpa_x\",\"subject\":\"s\"}", "line 1"},
     {"{\"id\":\"a\",\"sha256\":\"\",\"subject\":\"s\"}", "line 1"},
     {"{\"id\":\"a\",\"sha256\":\"0123\",\"subject\":\"s\"}", "line 1"},
@@ -416,7 +430,7 @@ static const struct {
     {"{\"sha256\":\"" H "\",\"subject\":\"s\"}", "id: is missing"},
     {"{\"id\":\"a\",\"subject\":\"s\"}", "sha256"},
     {"{\"id\":\"a\",\"sha256\":\"" H "\"}", "subject: is missing"},
-    {"{\"id\":\"\",\"sha256\":\"" H "\",\"subject\":\"s\"}", "line 1 column 2: id"},
+    {"{\"id\":\"\",\"sha256\":\"" H "\",\"subject\":\"s\"}", "line 1 column 3: id"},
     {"{\"id\":\"a b\",\"sha256\":\"" H "\",\"subject\":\"s\"}", "id"},
     {"{\"id\":\"a/b\",\"sha256\":\"" H "\",\"subject\":\"s\"}", "id"},
     {"{\"id\":7,\"sha256\":\"" H "\",\"subject\":\"s\"}", "id"},
@@ -562,6 +576,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       C(test_a_good_token_names_its_principal),
       C(test_only_the_whole_secret_is_accepted),
+      C(test_an_id_that_is_the_hash_of_something_is_no_token),
       C(test_claims_goes_by_the_prefix_alone),
       C(test_a_disabled_token_is_invalid),
       C(test_a_token_ends_at_its_second),
