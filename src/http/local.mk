@@ -22,7 +22,8 @@ libcore_a_SOURCES += \
   src/http/server.c
 check_PROGRAMS += tests/support/http-echo
 tests_support_http_echo_SOURCES = tests/support/http-echo.c
-UNIT_TESTS += tests/unit/test_admission tests/unit/test_challenge tests/unit/test_target
+UNIT_TESTS += tests/unit/test_admission tests/unit/test_challenge tests/unit/test_http_body tests/unit/test_target
+tests_unit_test_http_body_SOURCES = tests/unit/test_http_body.c
 tests_unit_test_admission_SOURCES = tests/unit/test_admission.c
 tests_unit_test_challenge_SOURCES = tests/unit/test_challenge.c
 tests_unit_test_target_SOURCES = tests/unit/test_target.c

@@ -327,6 +327,14 @@ void http_server_shutdown(struct http_server *s)
   loop_again(s->loop);
 }
 
+/* Nothing is called any more: no list keeps a request. */
+static void forget_lists(struct http_server *s)
+{
+  s->flushes = s->drained = s->resumes = NULL;
+  for (struct request *r = s->dead; r; r = r->next_dead)
+    r->flushing = r->draining = r->resuming = false;
+}
+
 /* Nothing may be suspended when libmicrohttpd stops. */
 static void end_all(struct http_server *s)
 {
@@ -349,6 +357,7 @@ void http_server_free(struct http_server *s)
     daemon_stop(&s->daemons[i]);
   linger_done(s);
   deadlines_done(s);
+  forget_lists(s);
   free_dead(s);
   loop_unhook(s->loop, &s->hook);
   free(s->daemons);

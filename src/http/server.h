@@ -3,15 +3,17 @@
  * provider: it hands whole facts up and takes answers.
  *
  * For each request, in this order:
+ *
  *   headers (rq)   headers are complete and admitted (design 8.1), the body is unread.  The handler
  *                  answers with http_respond, or asks for the body with http_read_body, now or
- *                  later (the connection is suspended meanwhile, and watched for the client leaving).
- *   body (rq)      the whole body is there (rq->body; at most the maximum that http_read_body
- *                  named; larger is answered 413 here and the handler told by finished).
- *                  The handler answers, now or later.
- *   drained (rq)   of a streamed response: there is room again after http_write returned false.
+ *                  later (meanwhile the connection is watched for the client leaving).
+ *   body (rq)      the whole body is there: rq->body, at most what http_read_body named; a larger
+ *                  one is answered 413 here, and the handler told by finished.  The handler
+ *                  answers, now or later.
+ *   drained (rq)   of a streamed response: there is room again after http_write said false.
  *   finished (rq)  exactly once, last, whatever happened: answered in full, client gone, deadline.
  *                  Afterwards RQ is freed at the end of the turn.
+ *
  * The client leaving, or a deadline, leads straight to finished: the handler cancels what it
  * started. */
 #ifndef HTTP_SERVER_H
@@ -32,8 +34,8 @@ struct http_header {
 enum http_end {
   HTTP_END_COMPLETE = 1, /* the whole response was handed to the socket */
   HTTP_END_CLIENT_GONE,
-  HTTP_END_TIMEOUT,      /* body, stall or total deadline */
-  HTTP_END_SHUTDOWN,     /* drain_timeout of this worker */
+  HTTP_END_TIMEOUT,  /* body, stall or total deadline */
+  HTTP_END_SHUTDOWN, /* drain_timeout of this worker */
   HTTP_END_ERROR,
 };
 
@@ -44,23 +46,23 @@ struct http_server;
 /* HEADERS and METHOD lie in the connection's memory: they live until finished returns. */
 struct http_request {
   struct http_server *server;
-  struct arena *arena;            /* freed after finished; at most LIMIT_REQUEST_ARENA */
-  char id[REQUEST_ID_SIZE];       /* 128 random bits in hex; sent back as X-Request-Id */
+  struct arena *arena;      /* freed after finished; at most LIMIT_REQUEST_ARENA */
+  char id[REQUEST_ID_SIZE]; /* 128 random bits in hex; sent back as X-Request-Id */
   struct str method, raw_target;
   const struct http_header *headers; /* as received, in order; names unique unless list-valued */
   size_t n_headers;
-  struct sockaddr_storage peer;   /* of the socket; ss_family AF_UNIX for unix sockets */
-  char peer_address[64];          /* numeric; "unix" */
+  struct sockaddr_storage peer; /* of the socket; ss_family AF_UNIX for unix sockets */
+  char peer_address[64];        /* numeric; "unix" */
   bool tls;
-  bool admin;                     /* came in through an admin listener */
-  int64_t content_length;         /* -1: chunked; 0: none */
-  struct buf body;                /* after body(); the handler may steal or free it early */
+  bool admin;             /* came in through an admin listener */
+  int64_t content_length; /* -1: chunked; 0: none */
+  struct buf body;        /* after body(); the handler may steal or free it early */
   int64_t started_ms;
   /* what became of it, for finished */
-  int status;                     /* of the response begun; 0: none */
+  int status; /* of the response begun; 0: none */
   enum http_end end;
-  uint64_t bytes_out;             /* of the response body */
-  void *user;                     /* the handler's */
+  uint64_t bytes_out; /* of the response body */
+  void *user;         /* the handler's */
 };
 
 struct http_handler {
@@ -101,8 +103,8 @@ struct http_server *http_server_new(struct loop *l, const struct http_server_opt
  * their next response, idle ones at once when the peer cannot have sent anything, else after
  * keepalive_timeout.  EMPTY (ARG) is called when the last one is gone. */
 void http_server_drain(struct http_server *s, void (*empty)(void *arg), void *arg);
-/* While draining: closes connections that are between requests, unless the next one has arrived.  For
- * a daemon that ends; a client that sends at this very moment has to connect again. */
+/* While draining: closes connections that are between requests, unless the next one has arrived.
+ * For a daemon that ends; a client that sends at this very moment has to connect again. */
 void http_server_close_idle(struct http_server *s);
 /* Ends every open request (HTTP_END_SHUTDOWN) at an event boundary where it streams. */
 void http_server_shutdown(struct http_server *s);

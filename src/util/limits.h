@@ -2,20 +2,20 @@
 #ifndef UTIL_LIMITS_H
 #define UTIL_LIMITS_H
 
-#define KIB(n) ((size_t)(n) * 1024)
-#define MIB(n) ((size_t)(n) * 1024 * 1024)
+#define KIB(n) ((size_t)(n)*1024)
+#define MIB(n) ((size_t)(n)*1024 * 1024)
 
 enum {
   /* a request on its way in */
-  LIMIT_TARGET = 4096,       /* bytes of the request target: 414 */
-  LIMIT_METHOD = 32,         /* bytes of the method: 400 */
-  LIMIT_HEADERS = 100,       /* header fields: 431 */
+  LIMIT_TARGET = 4096,        /* bytes of the request target: 414 */
+  LIMIT_METHOD = 32,          /* bytes of the method: 400 */
+  LIMIT_HEADERS = 100,        /* header fields: 431 */
   LIMIT_HEADER_BYTES = 16384, /* bytes of all header fields: 431 */
   LIMIT_SERVICE_PATH = 256,
-  LIMIT_CREDENTIAL = 8192,   /* bytes of a credential, a JWT included */
-  LIMIT_LINGER = 1048576,    /* bytes discarded behind a refusal */
+  LIMIT_CREDENTIAL = 8192, /* bytes of a credential, a JWT included */
+  LIMIT_LINGER = 1048576,  /* bytes discarded behind a refusal */
   LIMIT_LINGER_MS = 2000,
-  LIMIT_LINGERING = 256,     /* connections that linger at once */
+  LIMIT_LINGERING = 256, /* connections that linger at once */
   LIMIT_ACCEPTS_A_TURN = 16,
   LIMIT_SPARE_CONNECTIONS = 32, /* beyond max_connections, for health alone */
 
@@ -48,8 +48,8 @@ enum {
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,
   LIMIT_SSE_LINE = 1048576,
-  LIMIT_SSE_EVENT = 16777216, /* bytes of one event's data, all its lines */
-  LIMIT_ENDPOINT = 2048,      /* path and query of a legacy message endpoint */
+  LIMIT_SSE_EVENT = 16777216,  /* bytes of one event's data, all its lines */
+  LIMIT_ENDPOINT = 2048,       /* path and query of a legacy message endpoint */
   LIMIT_STREAM_BUFFER = 65536, /* bytes kept for a client that reads slowly */
 
   /* configuration */

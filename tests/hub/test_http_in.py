@@ -541,6 +541,16 @@ def test_a_client_that_leaves_ends_its_request_at_once(shared, target, how):
         shared.wait(lambda s: s['client_gone'] == before + 1, within=1)
 
 
+@pytest.mark.parametrize('framing', ['Content-Length: 100', 'Transfer-Encoding: chunked'])
+def test_a_client_that_leaves_within_its_body_ends_its_request(shared, framing):
+    before = shared.stats()
+    with Raw(shared.address) as c:
+        c.send(request('POST', '/echo', framing, body=b'5\r\nhello\r\n'))
+        time.sleep(0.05)
+    after = shared.wait(lambda s: s['client_gone'] == before['client_gone'] + 1)
+    assert after['bodies'] - before['bodies'] == after['headers'] - before['headers'] - 1
+
+
 # ---- deadlines
 
 def quiet(**changed):
