@@ -91,10 +91,10 @@ static json_t *read_file(const char *dir, const char *name, struct err *e)
 {
   char path[4160];
   CLEANUP(buf_done) struct buf text;
+  buf_init(&text, USAGE_FILE_MAX + 65536);
   snprintf(path, sizeof path, "%s/%s", dir, name);
   if (access(path, F_OK) < 0 && errno == ENOENT)
     return json_pack("{s:[], s:{}}", "folded", "keys");
-  buf_init(&text, USAGE_FILE_MAX + 65536);
   json_t *j = read_text(path, &text, e) == 0 ? json_parse(buf_view(&text), 4, VALUES_MAX, e) : NULL;
   if (j && json_is_array(json_object_get(j, "folded")) &&
       json_is_object(json_object_get(j, "keys")))

@@ -45,14 +45,14 @@ static int check(const char *method, const char *target, const char *version, co
 
 static int get(const char *text)
 {
-  char all[1024];
+  static char all[1024]; /* what facts points into */
   snprintf(all, sizeof all, "Host:h%s%s", *text ? "\n" : "", text);
   return check("GET", "/x", "HTTP/1.1", all);
 }
 
 static int post(const char *text)
 {
-  char all[1024];
+  static char all[1024]; /* what facts points into */
   snprintf(all, sizeof all, "Host:h%s%s", *text ? "\n" : "", text);
   return check("POST", "/x", "HTTP/1.1", all);
 }

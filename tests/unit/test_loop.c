@@ -137,6 +137,8 @@ static void test_timers_that_set_timers_do_not_hold_the_turn(void **state)
   loop_timer_set(loop, &end.timer, 3);
   loop_run(loop);
   assert_non_null(strchr(seen, 'e'));
+  loop_timer_stop(loop, &a.timer);
+  loop_timer_stop(loop, &b.timer);
 }
 
 static void check_heap(unsigned seed)

@@ -18,7 +18,7 @@ static pthread_t loop_thread;
 
 static bool fails(void)
 {
-  return counting && pthread_equal(loop_thread, pthread_self()) && left-- == 0;
+  return pthread_equal(loop_thread, pthread_self()) && counting && left-- == 0;
 }
 
 void *__real_malloc(size_t n);
