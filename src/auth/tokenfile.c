@@ -123,7 +123,7 @@ static struct tokenline *line_add(struct tokenfile *f)
     f->v = v;
     f->cap = cap;
   }
-  f->v[f->n] = (struct tokenline){NULL, NULL};
+  f->v[f->n] = (struct tokenline){NULL, 0, NULL};
   return &f->v[f->n++];
 }
 
@@ -147,8 +147,11 @@ static int parse_line(struct tokenfile *f, struct str line, size_t number, struc
 {
   const char *name = "";
   struct tokenline *l = line_add(f);
-  if (l == NULL || (l->text = strndup(line.p ? line.p : "", line.n)) == NULL)
+  if (l == NULL || (l->text = malloc(line.n + 1)) == NULL)
     return err_set(e, "out of memory");
+  if (line.n)
+    memcpy(l->text, line.p, line.n);
+  l->n = line.n;
   if (line.n == 0 || line.p[0] == '#')
     return 0;
   l->token = json_parse(line, LIMIT_JSON_DEPTH, LIMIT_JSON_VALUES, e);
@@ -288,6 +291,7 @@ static int line_format(struct tokenfile *f, size_t at, struct err *e)
     return err_set(e, "out of memory");
   free(f->v[at].text);
   f->v[at].text = text;
+  f->v[at].n = strlen(text);
   return 0;
 }
 
@@ -329,7 +333,7 @@ void tokenfile_remove(struct tokenfile *f, json_t *token)
 int tokenfile_format(const struct tokenfile *f, struct buf *out)
 {
   for (size_t i = 0; i < f->n; i++) {
-    buf_puts(out, f->v[i].text);
+    buf_add(out, f->v[i].text, f->v[i].n);
     buf_putc(out, '\n');
   }
   return out->failed ? -1 : 0;

@@ -5,7 +5,8 @@
 #include "auth/tokenfile.h"
 
 struct tokenline {
-  char *text;
+  char *text; /* N bytes */
+  size_t n;
   json_t *token; /* NULL: a comment, an empty line */
 };
 
