@@ -23,6 +23,7 @@ struct keyset_link {
 struct remote {
   char *url;      /* as configured: names the stored file and the hub-wide mark */
   char *jwks_uri; /* NULL until discovery has found it */
+  bool discovered;
   int64_t discovered_ms;
   int64_t fetched_ms;   /* clock_mono_ms of the last success, by us or a sibling */
   int64_t fetched_wall; /* the same, seconds since 1970: tells which copy is newer */

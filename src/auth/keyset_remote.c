@@ -88,8 +88,10 @@ static void take_stored(struct keyset *ks, struct stored *s)
   r->fetched_ms = clock_mono_ms() - stored_age(s) * 1000;
   r->lifetime_ms = s->lifetime_s * 1000;
   r->failures = 0;
-  if (s->jwks_uri && ks->kind == KEYSET_ISSUER)
-    replace_uri(r, s->jwks_uri);
+  if (s->jwks_uri && r->jwks_uri == NULL && replace_uri(r, s->jwks_uri) == 0) {
+    r->discovered = true;
+    r->discovered_ms = r->fetched_ms;
+  }
   keyset_adopt(ks, steal_ptr(&s->keys));
   schedule_refresh(ks);
 }
@@ -124,7 +126,7 @@ static void failed(struct keyset *ks, const char *what, const char *why)
   struct remote *r = &ks->remote;
   r->step = STEP_NONE;
   r->failures++;
-  r->discovered_ms = 0; /* perhaps the keys have moved */
+  r->discovered = false; /* perhaps the keys have moved */
   metric_add(METRIC_JWKS_FAILURES, 1);
   if (r->failures == 1 || r->failures == KEYSET_BREAKER)
     log_warn("provider %s: keys of %s: %s: %s%s", ks->name, r->url, what, why,
@@ -233,15 +235,20 @@ static void start_oauth(struct keyset *ks)
   start(ks, STEP_OAUTH, url);
 }
 
+/* Whether the address of the keys may be used as it is known. */
+static bool knows_where(const struct keyset *ks)
+{
+  const struct remote *r = &ks->remote;
+  if (ks->kind == KEYSET_JWKS_URI)
+    return true;
+  return r->jwks_uri && r->discovered && clock_mono_ms() - r->discovered_ms < REDISCOVER_MS;
+}
+
 static void begin(struct keyset *ks)
 {
-  struct remote *r = &ks->remote;
-  bool known =
-      r->jwks_uri && (ks->kind == KEYSET_JWKS_URI ||
-                      (r->discovered_ms > 0 && clock_mono_ms() - r->discovered_ms < REDISCOVER_MS));
-  loop_timer_stop(ks->env.loop, &r->refresh);
-  if (known)
-    start(ks, STEP_JWKS, r->jwks_uri);
+  loop_timer_stop(ks->env.loop, &ks->remote.refresh);
+  if (knows_where(ks))
+    start(ks, STEP_JWKS, ks->remote.jwks_uri);
   else
     start_openid(ks);
 }
@@ -263,6 +270,7 @@ static int read_metadata(struct keyset *ks, struct str body, struct err *e)
     return err_set(e, "jwks_uri is not https");
   if (replace_uri(&ks->remote, uri.p) < 0)
     return err_set(e, "out of memory");
+  ks->remote.discovered = true;
   ks->remote.discovered_ms = clock_mono_ms();
   return 0;
 }

@@ -118,6 +118,50 @@ static void keys_are_found_by_openid_discovery(void **state)
   keyset_free(ks);
 }
 
+static void fill_issuer(void)
+{
+  world_reply(200, "{\"issuer\":\"" ISSUER "\",\"jwks_uri\":\"" URI "\"}", -1);
+  world_reply(200, old_keys, -1);
+}
+
+static void where_the_keys_are_is_remembered_across_a_restart(void **state)
+{
+  (void)state;
+  struct asked x;
+  struct keyset *ks = open_issuer(ISSUER);
+  fill_issuer();
+  keyset_free(ks);
+  ks = open_issuer(ISSUER);
+  ask(ks, &new_key, &x);
+  assert_string_equal(world_fetch()->url, URI);
+  world_reply(200, new_keys, -1);
+  assert_int_equal(x.result, MCPAUTH_OK);
+  keyset_free(ks);
+}
+
+static void after_a_failure_and_after_a_day_discovery_is_done_again(void **state)
+{
+  (void)state;
+  struct keyset *ks = open_issuer(ISSUER);
+  fill_issuer();
+  world_pass(9 * MINUTE);
+  assert_string_equal(world_fetch()->url, URI);
+  world_reply(404, "", -1);
+  world_pass(2 * SECOND);
+  assert_string_equal(world_fetch()->url, ISSUER "/.well-known/openid-configuration");
+  fill_issuer();
+  for (int64_t end = world_ms + 25 * HOUR; world_ms < end;) {
+    world_pass(MINUTE);
+    if (world_fetch() && strcmp(world_fetch()->url, URI) != 0)
+      break;
+    if (world_fetch())
+      world_reply(200, old_keys, -1);
+  }
+  assert_non_null(world_fetch());
+  fill_issuer();
+  keyset_free(ks);
+}
+
 /* RFC 8414 section 3: the well-known part stands before the issuer's path. */
 static void keys_are_found_by_oauth_metadata_where_openid_is_not(void **state)
 {
@@ -261,6 +305,8 @@ int main(void)
       TEST(stored_keys_are_given_up_in_time),
       TEST(spoilt_stored_keys_are_not_used),
       TEST(keys_are_found_by_openid_discovery),
+      TEST(where_the_keys_are_is_remembered_across_a_restart),
+      TEST(after_a_failure_and_after_a_day_discovery_is_done_again),
       TEST(keys_are_found_by_oauth_metadata_where_openid_is_not),
       TEST(a_slash_at_the_end_of_the_issuer_is_not_doubled),
       TEST(metadata_of_somebody_else_is_refused),
