@@ -25,8 +25,8 @@ struct remote {
   char *jwks_uri; /* NULL until discovery has found it */
   bool discovered;
   int64_t discovered_ms;
-  int64_t fetched_ms;   /* clock_mono_ms of the last success, by us or a sibling */
-  int64_t fetched_wall; /* the same, seconds since 1970: tells which copy is newer */
+  int64_t fetched_ms;      /* clock_mono_ms of the last success, by us or a sibling */
+  int64_t fetched_wall_ms; /* the same since 1970: tells which copy is newer */
   int64_t lifetime_ms;
   int64_t quiet_until_ms;   /* until then an unknown kid asks nobody */
   int64_t sibling_until_ms; /* until then another worker's fetch is waited for; 0: not */
@@ -72,8 +72,9 @@ void keyset_settled(struct keyset *ks);
 /* One stored key set. */
 struct stored {
   struct jwks *keys;
-  char *jwks_uri; /* NULL when there is none */
-  int64_t fetched, lifetime_s;
+  char *jwks_uri;     /* NULL when there is none */
+  int64_t fetched_ms; /* since 1970 */
+  int64_t lifetime_s;
 };
 
 /* "STATE_DIR/keys/SHA256.json"; NULL when out of memory. */
@@ -82,7 +83,7 @@ char *store_path(const char *state_dir, const char *url);
 int store_load(const char *path, const char *url, struct stored *ret, struct stat *ret_stat,
                struct err *e);
 /* The document to keep, to be freed; NULL with E. BODY has been read as a key set before. */
-char *store_document(const char *url, const char *jwks_uri, struct str body, int64_t fetched,
+char *store_document(const char *url, const char *jwks_uri, struct str body, int64_t fetched_ms,
                      int64_t lifetime_s, struct err *e);
 /* Writes it in a job; failures are logged. */
 void store_save(struct lane *lane, const char *path, char *document);

@@ -74,18 +74,18 @@ static int replace_uri(struct remote *r, const char *uri)
   return 0;
 }
 
-/* Seconds since S was fetched, kept small enough to be multiplied. */
+/* Milliseconds since S was fetched. */
 static int64_t stored_age(const struct stored *s)
 {
-  int64_t age = clock_wall() - s->fetched;
-  return age < 0 ? 0 : age > INT32_MAX ? INT32_MAX : age;
+  int64_t age = clock_wall_ms() - s->fetched_ms;
+  return age > 0 ? age : 0;
 }
 
 static void take_stored(struct keyset *ks, struct stored *s)
 {
   struct remote *r = &ks->remote;
-  r->fetched_wall = s->fetched;
-  r->fetched_ms = clock_mono_ms() - stored_age(s) * 1000;
+  r->fetched_wall_ms = s->fetched_ms;
+  r->fetched_ms = clock_mono_ms() - stored_age(s);
   r->lifetime_ms = s->lifetime_s * 1000;
   r->failures = 0;
   if (s->jwks_uri && r->jwks_uri == NULL && replace_uri(r, s->jwks_uri) == 0) {
@@ -110,8 +110,8 @@ static bool load_stored(struct keyset *ks)
     log_warn("provider %s: stored keys are not used: %s", ks->name, e.text);
     return false;
   }
-  bool news = (ks->keys == NULL || s.fetched >= r->fetched_wall) &&
-              stored_age(&s) <= s.lifetime_s + KEYSET_STALE_MS / 1000;
+  bool news = (ks->keys == NULL || s.fetched_ms > r->fetched_wall_ms) &&
+              stored_age(&s) <= s.lifetime_s * 1000 + KEYSET_STALE_MS;
   if (news)
     take_stored(ks, &s);
   jwks_free(s.keys);
@@ -152,7 +152,7 @@ static void keep(struct keyset *ks, struct str body)
   if (r->path == NULL)
     return;
   char *document =
-      store_document(r->url, r->jwks_uri, body, r->fetched_wall, r->lifetime_ms / 1000, &e);
+      store_document(r->url, r->jwks_uri, body, r->fetched_wall_ms, r->lifetime_ms / 1000, &e);
   if (document)
     store_save(ks->env.lane, r->path, document);
   else
@@ -167,7 +167,7 @@ static void succeeded(struct keyset *ks, struct jwks *keys, const struct fetch_r
   r->step = STEP_NONE;
   r->failures = 0;
   r->fetched_ms = clock_mono_ms();
-  r->fetched_wall = clock_wall();
+  r->fetched_wall_ms = clock_wall_ms();
   r->lifetime_ms = lifetime_of(reply);
   metric_add(METRIC_JWKS_FETCHES, 1);
   keyset_adopt(ks, keys);

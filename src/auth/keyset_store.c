@@ -40,14 +40,14 @@ char *store_path(const char *state_dir, const char *url)
 
 static int read_members(const json_t *doc, const char *url, struct stored *ret, struct err *e)
 {
-  const json_t *fetched = json_object_get(doc, "fetched");
+  const json_t *fetched = json_object_get(doc, "fetched_ms");
   const json_t *lifetime = json_object_get(doc, "lifetime");
   struct str uri = json_str(doc, "jwks_uri");
   if (!str_is(json_str(doc, "url"), url) || !json_is_integer(fetched) || !json_is_integer(lifetime))
     return err_set(e, "not a stored key set of %s", url);
-  ret->fetched = json_integer_value(fetched);
+  ret->fetched_ms = json_integer_value(fetched);
   ret->lifetime_s = json_integer_value(lifetime);
-  if (ret->fetched < 0 || ret->lifetime_s < KEYSET_LIFETIME_MIN_MS / 1000 ||
+  if (ret->fetched_ms < 0 || ret->lifetime_s < KEYSET_LIFETIME_MIN_MS / 1000 ||
       ret->lifetime_s > KEYSET_LIFETIME_MAX_MS / 1000)
     return err_set(e, "times out of range");
   if (uri.p && (ret->jwks_uri = strndup(uri.p, uri.n)) == NULL)
@@ -69,7 +69,7 @@ static int read_keys(const json_t *doc, struct stored *ret, struct err *e)
 int store_load(const char *path, const char *url, struct stored *ret, struct stat *ret_stat,
                struct err *e)
 {
-  struct stored s = {NULL, NULL, 0, 0};
+  struct stored s = {.keys = NULL};
   CLEANUP(buf_done) struct buf text;
   buf_init(&text, DOCUMENT_MAX);
   if (safefile_read(path, DOCUMENT_MAX, false, &text, ret_stat, e) < 0)
@@ -86,7 +86,7 @@ int store_load(const char *path, const char *url, struct stored *ret, struct sta
 
 /* ------------------------------------------------------------------ writing */
 
-char *store_document(const char *url, const char *jwks_uri, struct str body, int64_t fetched,
+char *store_document(const char *url, const char *jwks_uri, struct str body, int64_t fetched_ms,
                      int64_t lifetime_s, struct err *e)
 {
   CLEANUP(json_drop) json_t *reply = json_parse(body, LIMIT_JWT_DEPTH, LIMIT_JSON_VALUES, e);
@@ -94,8 +94,8 @@ char *store_document(const char *url, const char *jwks_uri, struct str body, int
   CLEANUP(json_drop)
   json_t *all = keys ? json_incref(keys) : json_pack("[O]", reply); /* one bare JWK */
   CLEANUP(json_drop)
-  json_t *doc = json_pack("{sssssIsIsO}", "url", url, "jwks_uri", jwks_uri, "fetched",
-                          (json_int_t)fetched, "lifetime", (json_int_t)lifetime_s, "keys", all);
+  json_t *doc = json_pack("{sssssIsIsO}", "url", url, "jwks_uri", jwks_uri, "fetched_ms",
+                          (json_int_t)fetched_ms, "lifetime", (json_int_t)lifetime_s, "keys", all);
   char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
   if (text == NULL)
     err_set(e, "out of memory");

@@ -95,7 +95,7 @@ static void spoilt_stored_keys_are_not_used(void **state)
   assert_not_used("chmod 0622 $f");
   assert_not_used("sed -i 's,idp.example/jwks,other.example/jwks,g' $f");
   assert_not_used("sed -i 's,\"keys\",\"k\",' $f");
-  assert_not_used("sed -i 's,\"fetched\":,\"fetched\":-,' $f");
+  assert_not_used("sed -i 's,\"fetched_ms\":,\"fetched_ms\":-,' $f");
   assert_not_used("sed -i 's,\"lifetime\":600,\"lifetime\":99999999,' $f");
 }
 
