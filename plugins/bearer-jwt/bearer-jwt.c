@@ -21,21 +21,17 @@ struct config {
   int preset;
 };
 
-static const char *const algorithms[] = {"RS256", "RS384", "RS512", "PS256", "PS384",
-                                         "PS512", "ES256", "ES384", "ES512", "EdDSA",
-                                         "HS256", "HS384", "HS512"};
-static const char *const presets[] = {"none",    "keycloak", "entra",  "auth0",
-                                      "cognito", "workos",   "google", NULL};
+/* clang-format off */
+static const char *const algorithms[] = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
+                                         "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"};
+static const char *const presets[] = {"none", "keycloak", "entra", "auth0", "cognito", "workos", "google", NULL};
 
 #define MINUTE ((int64_t)60000)
 #define YEAR   (365 * 24 * 60 * MINUTE)
 #define OPTION(word, kind, member, text, ...)                                                      \
-  {                                                                                                \
-    .name = word, .type = MCPAUTH_##kind, .offset = offsetof(struct config, member), .help = text, \
-    .since = "0.1", __VA_ARGS__                                                                    \
-  }
+  {.name = word, .type = MCPAUTH_##kind, .offset = offsetof(struct config, member), .help = text,  \
+   .since = "0.1", __VA_ARGS__}
 
-/* clang-format off */
 static const struct mcpauth_option options[] = {
     OPTION("issuer", LIST, issuers, "Whose tokens are accepted: what `iss` must be, byte for byte",
            .flags = MCPAUTH_REQUIRED, .metavar = "URL"),
@@ -219,11 +215,11 @@ static bool read_scopes(struct mcpauth_request *rq, const struct mcpauth_claims 
     if (word.type != MCPAUTH_TEXT || !add_scope(rq, s, word.text, word.count))
       return false;
   }
-  for (const char *p = v.text, *end = p + v.count; v.type == MCPAUTH_TEXT && p < end; p++) {
+  for (const char *p = v.type == MCPAUTH_TEXT ? v.text : ""; *p;) {
     size_t n = strcspn(p, " ");
     if (n && !add_scope(rq, s, p, n))
       return false;
-    p += n;
+    p += n + (p[n] == ' ');
   }
   return v.type == MCPAUTH_TEXT || v.type == MCPAUTH_ARRAY || v.type == MCPAUTH_ABSENT;
 }
