@@ -298,6 +298,7 @@ static void test_a_record_torn_by_a_kill_is_told_from_tampering(void **state)
   a = open_audit(&o, NULL, NULL);
   audit_put(a, "decision", "a", STR("\"service\":\"notes\""), NULL);
   char *log = slurp(in_dir("log"), &n);
+  audit_close(a);
   char *second = strchr(log, '\n') + 1;
   struct audit_options p = options("2.2");
   p.file = in_dir("log");
