@@ -42,6 +42,7 @@ int privileges_harden(struct err *e)
   const struct rlimit no_core = {0, 0};
   umask(077);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write: 503, not a crash */
   if (chdir("/") < 0)
     return err_set(e, "chdir /: %s", strerror(errno));
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -135,7 +136,7 @@ int close_all_but(const int *keep, size_t n, struct err *e)
 void child_begin(const char *name)
 {
   prctl(PR_SET_NAME, name);
-  static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
+  static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
   for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
     signal(ignored[i], SIG_IGN);
   sigset_t none;

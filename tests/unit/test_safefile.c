@@ -1,4 +1,4 @@
-/* Files that must be ours alone (rows 120, 121). */
+/* Files that must be ours alone (rows 121 and 145). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
