@@ -13,6 +13,7 @@
 /* One row a subcommand, in the order of the help. */
 static const struct cli_command *const commands[] = {
     /* clang-format off */
+    &cmd_check,
     &cmd_provider,
     &cmd_token,
     &cmd_jwt,

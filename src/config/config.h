@@ -144,6 +144,9 @@ struct config_limits {
 struct config {
   struct arena *arena;
   const char *dir;
+  const char *canonical;   /* what config_print writes */
+  struct config_words notes; /* one sentence each, for `mcpauth check -v`: risks that were accepted,
+                                and who may do what at which service */
   char fingerprint[65]; /* SHA-256 of the effective configuration, secrets included: two that are
                            equal need no reload */
 
@@ -165,7 +168,7 @@ struct config {
   const char *ca_file, *egress_proxy;
 
   enum audit_to audit_to;
-  const char *audit_file;
+  const char *audit_file;  /* NULL: audit.log in the state directory */
   bool audit_sync_strict;
   size_t audit_rotate_size; /* 0: never */
   unsigned audit_keep;
@@ -215,6 +218,9 @@ struct config_report {
 struct config *config_load(const char *dir, const struct config_modules *modules, unsigned user_id,
                            struct arena *report_arena, struct config_report *report);
 void config_free(struct config *c);
+/* The hub's `user` without anything else being looked at, for a process that must become that user
+ * before it may read (as root).  In ARENA; NULL: there is none, or the files cannot be parsed. */
+const char *config_user(const char *dir, struct arena *arena);
 /* "file:line:column: error: text [lint]" */
 void config_finding_print(const struct config_finding *f, FILE *to);
 /* The effective configuration in its own grammar, secrets masked, defaults included. */

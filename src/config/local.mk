@@ -1,3 +1,22 @@
 libcore_a_SOURCES += \
+  src/config/bind.c src/config/bind.h src/config/binder.h \
+  src/config/bind_hub.c \
+  src/config/bind_listen.c \
+  src/config/bind_provider.c \
+  src/config/bind_scope.c \
+  src/config/bind_service.c src/config/bind_service.h \
+  src/config/bind_stack.c \
+  src/config/bind_upstream.c \
   src/config/config.h \
+  src/config/header_names.c src/config/header_names.h \
+  src/config/lexer.c src/config/lexer.h \
+  src/config/lint.c \
+  src/config/load.c \
+  src/config/notes.c \
+  src/config/options.c src/config/options.h \
+  src/config/report.c src/config/report.h \
+  src/config/secrets.c src/config/secrets.h \
+  src/config/tables.h \
+  src/config/tree.c src/config/tree.h \
+  src/config/values.c src/config/values.h \
   src/config/vocabulary.c src/config/vocabulary.h

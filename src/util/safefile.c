@@ -7,11 +7,12 @@
 
 #include "util/cleanup.h"
 
-static int judge(const char *path, const struct stat *st, size_t max, bool secret, struct err *e)
+static int judge(const char *path, const struct stat *st, size_t max, bool secret, uid_t owner,
+                 struct err *e)
 {
   if (!S_ISREG(st->st_mode))
     return err_set(e, "%s is not a regular file", path);
-  if (st->st_uid != 0 && st->st_uid != geteuid())
+  if (st->st_uid != 0 && st->st_uid != owner)
     return err_set(e, "%s belongs to neither root nor the user that runs this", path);
   if (st->st_mode & (S_IWGRP | S_IWOTH))
     return err_set(e, "%s can be written by others (mode %04o)", path, st->st_mode & 07777);
@@ -47,12 +48,18 @@ static int read_all(int fd, const char *path, size_t max, struct buf *out, struc
 int safefile_read(const char *path, size_t max, bool secret, struct buf *out, struct stat *ret_stat,
                   struct err *e)
 {
+  return safefile_read_as(path, max, secret, geteuid(), out, ret_stat, e);
+}
+
+int safefile_read_as(const char *path, size_t max, bool secret, uid_t owner, struct buf *out,
+                     struct stat *ret_stat, struct err *e)
+{
   struct stat st;
   /* O_NONBLOCK: a FIFO in its place must not hang us. */
   AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0 || fstat(fd, &st) < 0)
     return err_set(e, "%s: %s", path, strerror(errno));
-  if (judge(path, &st, max, secret, e) < 0 || read_all(fd, path, max, out, e) < 0)
+  if (judge(path, &st, max, secret, owner, e) < 0 || read_all(fd, path, max, out, e) < 0)
     return -1;
   if (ret_stat)
     *ret_stat = st;

@@ -15,6 +15,9 @@
  * descriptor that was read. */
 int safefile_read(const char *path, size_t max, bool secret, struct buf *out, struct stat *ret_stat,
                   struct err *e);
+/* The same for a process that will run as OWNER: that user may own the file, we may not. */
+int safefile_read_as(const char *path, size_t max, bool secret, uid_t owner, struct buf *out,
+                     struct stat *ret_stat, struct err *e);
 /* Whether two looks saw the same, unchanged file. */
 bool safefile_same(const struct stat *a, const struct stat *b);
 

@@ -1,0 +1,380 @@
+/* `hub { }`: the one block about the whole.  Called by bind.c. */
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/binder.h"
+#include "config/tables.h"
+#include "util/cleanup.h"
+
+struct audit_choice {
+  enum audit_to to;
+  const char *file;
+};
+
+struct rotation {
+  int64_t size, keep;
+};
+
+struct log_choice {
+  int level;
+  bool json;
+};
+
+/* As the table fills it; copied to struct config afterwards. */
+struct hub_options {
+  struct url public_url;
+  const char *public_text;
+  struct listen_list listen, admin;
+  struct line_list lines;
+  struct scope_list require;
+  const char *user, *state_dir;
+  int64_t workers, job_threads, drain_timeout, watchdog, max_generations;
+  int64_t header_timeout, body_timeout, keepalive_timeout, stall_timeout;
+  int64_t max_connections, max_connections_per_address, body_budget;
+  struct config_words trusted_proxy, allow_origin;
+  const char *ca_file, *egress_proxy;
+  struct audit_choice audit;
+  struct rotation rotation;
+  struct log_choice log;
+  int audit_sync;
+  struct risks risks;
+};
+
+static void custom_public_url(struct binder *b, const struct statement *s, void *target)
+{
+  struct hub_options *o = target;
+  struct err e = {""};
+  if (!statement_form(b, s, 1, 1, "public_url URL"))
+    return;
+  b->public_url_at = s->words[1].at;
+  o->public_text = bind_dup(b, s->words[1].text);
+  if (value_origin(str_of(o->public_text), &o->public_url, &e) < 0) {
+    report_error(b->f, s->words[1].at, "'public_url' %s", e.text);
+    o->public_text = NULL;
+  }
+}
+
+static void custom_admin(struct binder *b, const struct statement *s, void *target);
+
+static void custom_user(struct binder *b, const struct statement *s, void *target)
+{
+  if (!statement_form(b, s, 1, 1, "user NAME"))
+    return;
+  struct word name = s->words[1];
+  struct passwd *pw = getpwnam(name.text.p);
+  if (str_is(name.text, "root") || (pw && pw->pw_uid == 0))
+    report_error(b->f, name.at, "the daemon does not run as root: name a user of its own");
+  else if (pw == NULL && geteuid() == 0)
+    report_error(b->f, name.at, "there is no user '%s' on this machine", name.text.p);
+  *(const char **)target = bind_dup(b, name.text);
+}
+
+/* Shorter prefixes name so much of the Internet that anybody may claim any address. */
+enum { PREFIX_LEAST_V4 = 8, PREFIX_LEAST_V6 = 16 };
+
+/* An address, with or without /PREFIX. */
+static int check_network(const char *text, bool *ret_wide)
+{
+  char address[64];
+  unsigned char raw[16];
+  struct str all = str_of(text);
+  size_t slash = str_chr(all, '/');
+  if (slash >= sizeof address)
+    return -1;
+  memcpy(address, text, slash);
+  address[slash] = 0;
+  bool v4 = inet_pton(AF_INET, address, raw) == 1;
+  if (!v4 && inet_pton(AF_INET6, address, raw) != 1)
+    return -1;
+  uint64_t prefix = v4 ? 32 : 128, most = prefix;
+  if (slash < all.n && !str_u64(str_slice(all, slash + 1, all.n), most, &prefix))
+    return -1;
+  *ret_wide = prefix < (v4 ? PREFIX_LEAST_V4 : PREFIX_LEAST_V6);
+  return 0;
+}
+
+static void custom_trusted_proxy(struct binder *b, const struct statement *s, void *target)
+{
+  if (s->n < 2)
+    report_error(b->f, statement_at(s), "this must have the form `trusted_proxy NETWORK ...`");
+  for (size_t i = 1; i < s->n; i++) {
+    struct word word = s->words[i];
+    bool wide = str_is(word.text, "*") || str_is(word.text, "all");
+    if (!wide && !str_is(word.text, "unix") && check_network(word.text.p, &wide) < 0)
+      report_error(b->f, word.at, "'%s' is no network: write ADDRESS, ADDRESS/PREFIX or unix",
+                   word.text.p);
+    else if (wide)
+      report_lint(b->f, CONFIG_ERROR, word.at, "wildcard-trusted-proxy",
+                  "'%s' would let anybody choose the address that they seem to come from",
+                  word.text.p);
+    words_add(b, target, bind_dup(b, word.text));
+  }
+}
+
+void custom_origin(struct binder *b, const struct statement *s, void *target)
+{
+  if (s->n < 2)
+    report_error(b->f, statement_at(s), "this must have the form `allow_origin ORIGIN ...`");
+  for (size_t i = 1; i < s->n; i++) {
+    struct url u;
+    struct err e = {""};
+    if (str_is(s->words[i].text, "*"))
+      report_error(b->f, s->words[i].at,
+                   "'allow_origin *' would open the hub to every web page: "
+                   "name the origins");
+    else if (value_origin(s->words[i].text, &u, &e) < 0)
+      report_error(b->f, s->words[i].at, "'allow_origin' %s", e.text);
+    words_add(b, target, bind_dup(b, s->words[i].text));
+  }
+}
+
+void custom_ca_file(struct binder *b, const struct statement *s, void *target)
+{
+  if (!statement_form(b, s, 1, 1, "ca_file PATH"))
+    return;
+  struct str content = bind_read_file(b, &s->words[1], 4 * 1024 * 1024);
+  if (content.p && strstr(content.p, "-----BEGIN CERTIFICATE-----") == NULL &&
+      strstr(content.p, "-----BEGIN TRUSTED CERTIFICATE-----") == NULL)
+    report_error(b->f, s->words[1].at, "%s has no PEM certificate", s->words[1].text.p);
+  *(const char **)target = bind_dup(b, s->words[1].text);
+}
+
+void custom_proxy(struct binder *b, const struct statement *s, void *target)
+{
+  struct err e = {""};
+  if (!statement_form(b, s, 1, 1, "egress_proxy URL"))
+    return;
+  if (value_proxy(s->words[1].text, &e) < 0)
+    report_error(b->f, s->words[1].at, "'egress_proxy' %s", e.text);
+  *(const char **)target = bind_dup(b, s->words[1].text);
+}
+
+static void custom_audit(struct binder *b, const struct statement *s, void *target)
+{
+  struct audit_choice *a = target;
+  struct err e = {""};
+  static const char form[] = "audit file [PATH] | audit stdout | audit off";
+  if (!statement_form(b, s, 1, 2, form))
+    return;
+  struct word kind = s->words[1];
+  a->to = str_is(kind.text, "file")     ? AUDIT_FILE
+          : str_is(kind.text, "stdout") ? AUDIT_STDOUT
+                                        : AUDIT_OFF;
+  if ((a->to == AUDIT_OFF && !str_is(kind.text, "off")) || (a->to != AUDIT_FILE && s->n > 2)) {
+    report_error(b->f, kind.at, "this must have the form `%s`", form);
+  } else if (s->n > 2) {
+    if (value_path(s->words[2].text, &e) < 0)
+      report_error(b->f, s->words[2].at, "'audit file' %s", e.text);
+    a->file = bind_dup(b, s->words[2].text);
+  } else if (a->to == AUDIT_OFF) {
+    lint_warning(b, "audit-off", kind.at,
+                 "no decision will be recorded: nobody can say who called what");
+  }
+}
+
+static void custom_rotate(struct binder *b, const struct statement *s, void *target)
+{
+  struct rotation *r = target;
+  struct err e = {""};
+  static const char form[] = "audit_rotate SIZE KEEP | audit_rotate off";
+  if (s->n == 2 && str_is(s->words[1].text, "off"))
+    return;
+  if (!statement_form(b, s, 2, 2, form))
+    return;
+  if (value_size(s->words[1].text, &r->size, &e) < 0)
+    report_error(b->f, s->words[1].at, "the size %s", e.text);
+  else if (r->size < 65536)
+    report_error(b->f, s->words[1].at, "the size must be at least 64k");
+  if (value_integer(s->words[2].text, &r->keep, &e) < 0 || r->keep < 1 || r->keep > 1000)
+    report_error(b->f, s->words[2].at, "the number of files to keep must be from 1 to 1000");
+}
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const formats[] = {"text", "json", NULL};
+
+static void custom_log(struct binder *b, const struct statement *s, void *target)
+{
+  struct log_choice *l = target;
+  struct err e = {""};
+  int format = 0;
+  if (!statement_form(b, s, 1, 2, "log LEVEL [text|json]"))
+    return;
+  if (value_choice(s->words[1].text, levels, &l->level, &e) < 0)
+    report_error(b->f, s->words[1].at, "the level %s", e.text);
+  if (s->n > 2 && value_choice(s->words[2].text, formats, &format, &e) < 0)
+    report_error(b->f, s->words[2].at, "the format %s", e.text);
+  l->json = format == 1;
+}
+
+static const char *const sync_words[] = {"normal", "strict", NULL};
+
+#define AT(member) .offset = offsetof(struct hub_options, member)
+enum { S = 1000, M = 60000, H = 3600000 };
+
+static const struct option_spec rows[] = {
+    STATEMENT("accept_risk", custom_accept_risk, "NAME ...",
+              "named risks of this block that are taken", AT(risks), .flags = MCPAUTH_REPEAT),
+    STATEMENT("public_url", custom_public_url, "URL",
+              "the origin that clients see: scheme, host and port, no path",
+              .flags = MCPAUTH_REQUIRED),
+    BLOCK("listen", custom_listen, "ADDRESS [{ ... }]",
+          "where connections are taken; a block makes it TLS", AT(listen), .flags = MCPAUTH_REPEAT,
+          .fallback = "127.0.0.1:8080"),
+    BLOCK("admin", custom_admin, "{ ... }",
+          "the administration listener: metrics and health; loopback or unix only", .flags = 0),
+    STATEMENT("auth", custom_line, "CONTROL PROVIDER | include STACK",
+              "the stack of services that bring none", AT(lines), .flags = MCPAUTH_REPEAT),
+    STATEMENT("account", custom_line, "PROVIDER",
+              "asked at every service, before its own account lines", AT(lines),
+              .flags = MCPAUTH_REPEAT),
+    STATEMENT("require", custom_require, "scope NAME ...",
+              "scopes that every request to every service needs", AT(require),
+              .flags = MCPAUTH_REPEAT),
+    STATEMENT("user", custom_user, "NAME", "whom to become for good when started as root",
+              AT(user)),
+    OPTION("state_dir", MCPAUTH_PATH, "PATH", "what must survive a restart", AT(state_dir),
+           .fallback = MCPAUTH_STATEDIR),
+    OPTION("workers", MCPAUTH_INTEGER, "NUMBER", "processes that serve; 0: one a processor",
+           AT(workers), .fallback = "0", .min = 0, .max = 256),
+    OPTION("job_threads", MCPAUTH_INTEGER, "NUMBER", "threads of a worker for what blocks",
+           AT(job_threads), .fallback = "4", .min = 1, .max = 64),
+    OPTION("drain_timeout", MCPAUTH_DURATION, "TIME",
+           "the most that requests of an old configuration may go on", AT(drain_timeout),
+           .fallback = "30s", .min = 0, .max = 24 * H),
+    OPTION("watchdog", MCPAUTH_DURATION, "TIME",
+           "a worker that does not turn its loop for so long is replaced", AT(watchdog),
+           .fallback = "10s", .min = 1 * S, .max = 10 * M),
+    OPTION("max_generations", MCPAUTH_INTEGER, "NUMBER",
+           "configurations that may be draining at once", AT(max_generations), .fallback = "8",
+           .min = 2, .max = 64),
+    OPTION("header_timeout", MCPAUTH_DURATION, "TIME", "for the handshake and the whole header",
+           AT(header_timeout), .fallback = "10s", .min = 100, .max = 10 * M),
+    OPTION("body_timeout", MCPAUTH_DURATION, "TIME", "for the whole body", AT(body_timeout),
+           .fallback = "60s", .min = 100, .max = 1 * H),
+    OPTION("keepalive_timeout", MCPAUTH_DURATION, "TIME", "idle between two requests",
+           AT(keepalive_timeout), .fallback = "60s", .min = 100, .max = 1 * H),
+    OPTION("stall_timeout", MCPAUTH_DURATION, "TIME",
+           "a client that reads nothing for so long is dropped", AT(stall_timeout),
+           .fallback = "30s", .min = 100, .max = 1 * H),
+    OPTION("max_connections", MCPAUTH_INTEGER, "NUMBER", "connections of a worker",
+           AT(max_connections), .fallback = "4096", .min = 1, .max = 1000000),
+    OPTION("max_connections_per_address", MCPAUTH_INTEGER, "NUMBER",
+           "connections of one address at a worker; trusted proxies are exempt",
+           AT(max_connections_per_address), .fallback = "256", .min = 1, .max = 1000000),
+    OPTION("body_budget", MCPAUTH_SIZE, "SIZE", "buffered bodies of a worker together",
+           AT(body_budget), .fallback = "256m", .min = 1 << 16, .max = (int64_t)1 << 40),
+    STATEMENT("trusted_proxy", custom_trusted_proxy, "NETWORK ...",
+              "whose X-Forwarded-For is believed: networks, and unix for unix sockets",
+              AT(trusted_proxy), .flags = MCPAUTH_REPEAT),
+    STATEMENT("allow_origin", custom_origin, "ORIGIN ...", "web pages that may call every service",
+              AT(allow_origin), .flags = MCPAUTH_REPEAT),
+    STATEMENT("ca_file", custom_ca_file, "PATH",
+              "certificates to trust instead of the system's (PEM)", AT(ca_file)),
+    STATEMENT("egress_proxy", custom_proxy, "URL", "proxy for connections that the hub makes",
+              AT(egress_proxy)),
+    STATEMENT("audit", custom_audit, "file [PATH] | stdout | off",
+              "where decisions are recorded; without PATH audit.log in state_dir", AT(audit),
+              .fallback = "file"),
+    OPTION("audit_sync", MCPAUTH_CHOICE, "normal | strict",
+           "what a record must survive before its request goes on: the process, or the disk",
+           AT(audit_sync), .fallback = "normal", .choices = sync_words),
+    STATEMENT("audit_rotate", custom_rotate, "SIZE KEEP | off",
+              "size of an audit file, and how many old ones stay", AT(rotation),
+              .fallback = "64m 8"),
+    STATEMENT("log", custom_log, "error|warn|info|debug [text|json]", "what goes to standard error",
+              AT(log), .fallback = "info text"),
+};
+const struct block_rows hub_rows = {"hub", rows, ARRAY_SIZE(rows)};
+
+static const struct option_spec in_admin[] = {
+    BLOCK("listen", custom_listen, "ADDRESS", "loopback or unix:/PATH",
+          .flags = MCPAUTH_REPEAT | MCPAUTH_REQUIRED),
+};
+const struct block_rows admin_rows = {"admin", in_admin, ARRAY_SIZE(in_admin)};
+
+static void custom_admin(struct binder *b, const struct statement *s, void *target)
+{
+  struct hub_options *o = target;
+  if (s->n != 1 || s->block == NULL) {
+    report_error(b->f, statement_at(s), "this must have the form `admin { listen ADDRESS }`");
+    return;
+  }
+  o->admin.admin = true;
+  options_open(b, s);
+  options_bind(b, s, &(struct option_table){in_admin, ARRAY_SIZE(in_admin), &o->admin}, 1, NULL);
+  options_close(b);
+}
+
+static void copy_limits(struct config_limits *l, const struct hub_options *o)
+{
+  *l = (struct config_limits){
+      .max_connections = (unsigned)o->max_connections,
+      .max_connections_per_address = (unsigned)o->max_connections_per_address,
+      .header_timeout_ms = o->header_timeout,
+      .body_timeout_ms = o->body_timeout,
+      .keepalive_timeout_ms = o->keepalive_timeout,
+      .stall_timeout_ms = o->stall_timeout,
+      .body_budget = (size_t)o->body_budget,
+  };
+}
+
+static void copy_audit(struct config *c, const struct hub_options *o)
+{
+  c->audit_to = o->audit.to;
+  c->audit_file = o->audit.file;
+  c->audit_sync_strict = o->audit_sync == 1;
+  c->audit_rotate_size = (size_t)o->rotation.size;
+  c->audit_keep = (unsigned)o->rotation.keep;
+  c->log_level = o->log.level;
+  c->log_json = o->log.json;
+}
+
+static void copy(struct binder *b, const struct hub_options *o)
+{
+  struct config *c = b->c;
+  c->public_url = o->public_text;
+  c->public_parts = o->public_url;
+  c->listen = o->listen.v;
+  c->n_listen = o->listen.n;
+  c->admin_listen = o->admin.v;
+  c->n_admin_listen = o->admin.n;
+  c->user = o->user;
+  c->state_dir = o->state_dir;
+  c->workers = (unsigned)o->workers;
+  c->job_threads = (unsigned)o->job_threads;
+  c->drain_timeout_ms = o->drain_timeout;
+  c->watchdog_ms = o->watchdog;
+  c->max_generations = (unsigned)o->max_generations;
+  c->trusted_proxy = o->trusted_proxy;
+  c->allow_origin = o->allow_origin;
+  c->ca_file = o->ca_file;
+  c->egress_proxy = o->egress_proxy;
+  copy_limits(&c->limits, o);
+  copy_audit(c, o);
+  b->hub_lines = o->lines;
+  b->hub_require = o->require.v;
+  b->n_hub_require = o->require.n;
+}
+
+void bind_hub(struct binder *b)
+{
+  struct hub_options o = {0};
+  if (b->hub == NULL)
+    return;
+  b->risks = &o.risks;
+  options_open(b, b->hub);
+  options_bind(b, b->hub, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1, NULL);
+  options_close(b);
+  if (o.public_text && !o.public_url.https && !url_loopback(&o.public_url))
+    lint(b, "plain-http-public-url", b->public_url_at,
+         "tokens would travel in clear text to %s: use https, or TLS in front of the hub",
+         o.public_text);
+  listen_finish(b, &o.listen, &o.admin);
+  b->hub_risks = o.risks; /* its stack is judged with the services */
+  b->risks = NULL;
+  copy(b, &o);
+}

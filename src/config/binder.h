@@ -1,0 +1,154 @@
+/* What the bind_*.c files share: the configuration that is being made, the statements that it is
+ * made from, and where findings go.  Private to src/config. */
+#ifndef CONFIG_BINDER_H
+#define CONFIG_BINDER_H
+
+#include <openssl/evp.h>
+
+#include "config/options.h"
+#include "config/report.h"
+#include "config/values.h"
+
+/* A top-level block with a name. */
+struct named {
+  const char *name;
+  const struct statement *s;
+  bool used;   /* something refers to it */
+  bool good;   /* bound without an error */
+  void *bound; /* struct config_scope, config_provider, config_service or line_list of a stack */
+  void *extra; /* what the kind needs between its passes */
+};
+
+struct names {
+  const char *noun; /* "provider" */
+  struct named *v;
+  size_t n;
+};
+
+/* Lines as they stand, before includes are put in. */
+enum line_kind { LINE_AUTH = 1, LINE_INCLUDE, LINE_ACCOUNT };
+
+struct line_source {
+  struct config_at at;
+  enum line_kind kind;
+  enum control control; /* LINE_AUTH */
+  struct named *named;  /* provider, or stack of LINE_INCLUDE */
+};
+
+struct line_list {
+  struct line_source *v;
+  size_t n, n_auth; /* n_auth counts LINE_INCLUDE too */
+};
+
+/* accept_risk NAME in one block. */
+struct risk {
+  const char *name;
+  struct config_at at;
+  bool used;
+};
+
+struct risks {
+  struct risk *v;
+  size_t n;
+};
+
+struct binder {
+  struct config *c;
+  struct arena *arena;   /* of the configuration */
+  struct arena *scratch; /* forgotten after the load */
+  struct findings *f;
+  const struct config_modules *modules;
+  unsigned user_id;
+  struct names providers, scopes, stacks, services;
+  const struct statement *hub;
+  struct buf text;     /* the effective configuration, as config_print shows it */
+  unsigned depth;      /* of the block that text is in */
+  char mark[64];       /* comment for the line of text that is being made: a secret's fingerprint */
+  EVP_MD_CTX *digest;  /* over what text does not show: contents of secrets and files */
+  struct risks *risks; /* of the block that is being bound */
+  struct risks *more_risks; /* lints about its stack may be accepted there too */
+  struct risks hub_risks;
+
+  struct line_list hub_lines;
+  const struct config_scope **hub_require;
+  size_t n_hub_require;
+  struct config_at public_url_at;
+};
+
+/* ---- one pass each, called by bind.c in this order */
+void bind_scopes(struct binder *b);
+void bind_hub(struct binder *b);
+void bind_stacks(struct binder *b);
+void bind_services(struct binder *b);
+void bind_providers(struct binder *b);
+void bind_resolve_services(struct binder *b);
+
+/* ---- shared pieces */
+
+/* NULL, with the error reported at WORD. */
+struct named *names_find(struct binder *b, struct names *names, const struct word *word);
+/* Whether the statement has from LEAST to MOST words behind its name; reports FORM if not. */
+bool statement_form(struct binder *b, const struct statement *s, size_t least, size_t most,
+                    const char *form);
+/* COPY in the configuration's arena; "" when out of memory (which is reported). */
+const char *bind_dup(struct binder *b, struct str s);
+void *bind_alloc(struct binder *b, size_t n, size_t size);
+/* Appends WORD to LIST. */
+void words_add(struct binder *b, struct config_words *list, const char *word);
+void bind_no_memory(struct binder *b);
+/* Content of a file that decides what the hub does: mixed into the fingerprint.  NULL: reported. */
+struct str bind_read_file(struct binder *b, const struct word *path, size_t max);
+void bind_digest(struct binder *b, struct str content);
+
+/* Custom statements that several blocks have; TARGET as each says. */
+void custom_line(struct binder *b, const struct statement *s, void *target); /* struct line_list */
+void custom_accept_risk(struct binder *b, const struct statement *s,
+                        void *target); /* struct risks */
+void custom_origin(struct binder *b, const struct statement *s,
+                   void *target); /* struct config_words */
+void custom_ca_file(struct binder *b, const struct statement *s, void *target); /* const char * */
+void custom_proxy(struct binder *b, const struct statement *s, void *target);   /* const char * */
+/* struct scope_list */
+void custom_require(struct binder *b, const struct statement *s, void *target);
+void custom_scopes(struct binder *b, const struct statement *s, void *target);
+/* struct listen_list */
+void custom_listen(struct binder *b, const struct statement *s, void *target);
+
+struct scope_list {
+  const struct config_scope **v;
+  size_t n;
+};
+void scope_list_add(struct binder *b, struct scope_list *list, const struct config_scope *scope);
+/* Sorted by name, without duplicates. */
+void scope_list_sort(struct scope_list *list);
+
+struct listen_list {
+  struct config_listen *v;
+  size_t n;
+  bool admin;
+};
+
+/* Collisions, lints, loopback_only. */
+void listen_finish(struct binder *b, const struct listen_list *list,
+                   const struct listen_list *admin);
+
+/* Puts includes in.  LISTS are flattened one behind the other. */
+void stack_flatten(struct binder *b, struct config_at at, const struct line_list *const *lists,
+                   size_t n, struct config_stack *ret);
+
+/* ---- risks and lints (lint.c) */
+
+/* Reports the lint at AT unless the current block accepts it: as an error, or as a warning. */
+void lint(struct binder *b, const char *name, struct config_at at, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void lint_warning(struct binder *b, const char *name, struct config_at at, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Warns about accepted risks that do not exist, and notes those that do. */
+void risks_end(struct binder *b, const struct risks *risks);
+/* The lints about a service's stack, once providers are bound.  MORE may accept them too (NULL:
+ * nobody else). */
+void lint_stack(struct binder *b, const struct config_service *s, struct risks *more);
+/* One sentence for `check -v`. */
+void note(struct binder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
