@@ -39,6 +39,7 @@ struct config {
 
 struct state {
   struct mcpauth_instance *self;
+  const char *file;
   bool checking; /* mistakes are reported, not logged */
   struct tokens now;
 };
@@ -185,9 +186,9 @@ static int changed(void *arg, struct mcpauth_bytes content)
   }
   tokens_free(&t);
   if (s->checking)
-    host->report(s->self, "file", "%s", l.error);
+    host->report(s->self, "file", "%s: %s", s->file, l.error);
   else
-    host->log(s->self, MCPAUTH_LOG_ERROR, "%s", l.error);
+    host->log(s->self, MCPAUTH_LOG_ERROR, "%s: %s", s->file, l.error);
   return -1;
 }
 
@@ -195,8 +196,8 @@ static int changed(void *arg, struct mcpauth_bytes content)
 
 static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config)
 {
-  struct state s = {.self = self, .checking = true};
-  int r = h->watch_file(self, ((const struct config *)config)->file, FILE_MAX, changed, &s);
+  struct state s = {self, ((const struct config *)config)->file, true, {NULL, 0, 0, NULL}};
+  int r = h->watch_file(self, s.file, FILE_MAX, changed, &s);
   tokens_free(&s.now);
   return r;
 }
@@ -214,7 +215,8 @@ static int start(const struct mcpauth_host *h, struct mcpauth_instance *self, co
   if (s == NULL)
     return -1;
   s->self = self;
-  if (h->watch_file(self, ((const struct config *)config)->file, FILE_MAX, changed, s) < 0) {
+  s->file = ((const struct config *)config)->file;
+  if (h->watch_file(self, s->file, FILE_MAX, changed, s) < 0) {
     stop(s);
     return -1;
   }

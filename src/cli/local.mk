@@ -5,6 +5,7 @@ mcpauth_SOURCES += src/cli/check.c
 mcpauth_SOURCES += src/cli/provider.c
 mcpauth_SOURCES += src/cli/control.c src/cli/control.h src/cli/reload.c src/cli/status.c
 mcpauth_SOURCES += src/cli/audit.c src/cli/audit.h src/cli/audit_site.c src/cli/audit_tail.c \
+  src/cli/site.c src/cli/site.h \
   src/cli/token.c src/cli/token.h src/cli/token_edit.c src/cli/token_show.c src/cli/token_site.c
 mcpauth_CFLAGS = $(AM_CFLAGS) -fPIE
 mcpauth_LDFLAGS = $(AM_LDFLAGS) -pie

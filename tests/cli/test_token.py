@@ -227,3 +227,58 @@ def test_the_owner_stays(file):
     os.chown(file, 12345, 23456)
     token('disable', 'deploy', file=file)
     assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
+
+
+# ---- with a configuration
+
+CONF = '''
+hub {{ public_url http://127.0.0.1:7070; listen 127.0.0.1:0; state_dir {state} }}
+provider ci-tokens {{ module static-token; file {file} }}
+{more}
+service notes {{ path /notes; upstream http://127.0.0.1:3001/mcp; auth sufficient ci-tokens; {auth} }}
+'''
+
+
+@pytest.fixture
+def confdir(file, tmp_path):
+    path = tmp_path / 'conf'
+    path.mkdir(mode=0o700)
+
+    def write(more='', auth=''):
+        (path / 'hub.conf').write_text(CONF.format(state=tmp_path / 'state', file=file, more=more, auth=auth))
+        return path
+    return write
+
+
+def with_conf(confdir, *args, status=0):
+    r = subprocess.run([RUN, 'mcpauth', '-c', str(confdir), 'token', *args], capture_output=True, text=True, timeout=30)
+    assert r.returncode == status, (args, r.returncode, r.stdout, r.stderr)
+    return r.stdout, r.stderr
+
+
+def test_the_file_of_a_provider_is_found_and_made(file, confdir):
+    out, _ = with_conf(confdir(), 'create', '--provider', 'ci-tokens', '--subject', 'ci', 'deploy')
+    assert SECRET.match(out) and [t['id'] for t in lines(file)] == ['deploy']
+
+
+def test_the_only_provider_needs_no_name(file, confdir):
+    with_conf(confdir(), 'create', '--subject', 'ci', 'deploy')
+    out, _ = with_conf(confdir(), 'list')
+    assert out.splitlines()[1].split()[:5] == ['deploy', 'ci', 'good', 'never', '0']
+
+
+def test_one_of_several_must_be_named(file, confdir):
+    conf = confdir(f'provider more {{ module static-token; file {file}2 }}', 'auth sufficient more')
+    assert 'several' in with_conf(conf, 'list', status=1)[1]
+    with_conf(conf, 'create', '--provider', 'more', '--subject', 'x', 'y')
+    assert not file.exists()
+
+
+def test_a_provider_that_does_not_exist_is_named(confdir):
+    assert "'nope'" in with_conf(confdir(), 'list', '--provider', 'nope', status=1)[1]
+
+
+def test_a_configuration_that_does_not_load_is_said_to_be_the_reason(confdir):
+    conf = confdir('prowider x { }')
+    _, err = with_conf(conf, 'list', status=1)
+    assert 'does not load here' in err and 'prowider' in err

@@ -480,7 +480,8 @@ static void test_a_file_with_a_mistake_is_refused_with_its_place(void **state)
     int r = check(&fake, NULL, &config);
     if (r != (files[i].place ? -1 : 0))
       fail_msg("%s: %d %s", files[i].text, r, said);
-    if (files[i].place && (strncmp(said, "line ", 5) != 0 || !strstr(said, files[i].place)))
+    if (files[i].place &&
+        (strncmp(said, "/tokens: line ", 14) != 0 || !strstr(said, files[i].place)))
       fail_msg("%s: '%s' does not say %s", files[i].text, said, files[i].place);
     if (strstr(said, "mcpa_x") || strstr(said, H)) /* row 33: not even here */
       fail_msg("%s", said);
