@@ -67,11 +67,13 @@ static int become(const struct passwd *pw)
 static int choose_user(const struct cli *cli, const struct check *c, struct arena *arena,
                        uid_t *ret)
 {
-  const char *name = c->as ? c->as : config_user(cli->confdir, arena);
-  struct passwd *pw = name ? getpwnam(name) : NULL;
+  const char *name = c->as;
   *ret = geteuid();
-  if (name == NULL || (pw == NULL && c->as == NULL))
-    return CLI_OK; /* the load says so where it matters */
+  if (name == NULL && config_user(cli->confdir, arena, &name, NULL) < 0)
+    return CLI_OK; /* the load will say why, with all else that is wrong */
+  struct passwd *pw = name[0] ? getpwnam(name) : NULL;
+  if (name[0] == 0 || (pw == NULL && c->as == NULL))
+    return CLI_OK;
   if (pw == NULL)
     return failed(name, "there is no such user");
   *ret = pw->pw_uid;

@@ -241,9 +241,9 @@ static struct statement *parse_all(const struct config_source *sources, size_t n
     struct config_at at;
     struct err e = {""};
     char *name = arena_dup(names, str_of(sources[i].name));
-    if (name == NULL && f)
+    if (name == NULL)
       report_error(f, (struct config_at){NULL, 0, 0}, "out of memory");
-    else if (name && tree_parse(name, sources[i].text, scratch, &tail, &at, &e) < 0 && f)
+    else if (tree_parse(name, sources[i].text, scratch, &tail, &at, &e) < 0)
       report_error(f, at, "%s", e.text);
   }
   return first;
@@ -298,14 +298,15 @@ void config_free(struct config *c)
     arena_free(c->arena);
 }
 
-const char *config_find_user(const struct config_source *sources, size_t n, struct arena *arena)
+const char *config_find_user(const struct config_source *sources, size_t n, struct arena *arena,
+                             struct findings *f)
 {
-  for (const struct statement *s = parse_all(sources, n, arena, arena, NULL); s; s = s->next) {
+  for (const struct statement *s = parse_all(sources, n, arena, arena, f); s; s = s->next) {
     if (!str_is(s->words[0].text, "hub") || s->block == NULL)
       continue;
     for (const struct statement *in = s->block->first; in; in = in->next)
       if (str_is(in->words[0].text, "user") && in->n == 2)
         return in->words[1].text.p;
   }
-  return NULL;
+  return "";
 }

@@ -15,8 +15,9 @@ struct config_source {
 struct config *config_bind(const char *dir, const struct config_source *sources, size_t n,
                            const struct config_modules *modules, unsigned user_id,
                            struct findings *f);
-/* Finds `user` of the hub block without binding anything; NULL: there is none, or the sources do
- * not parse. */
-const char *config_find_user(const struct config_source *sources, size_t n, struct arena *arena);
+/* `user` of the hub block without binding anything, in ARENA; "" when there is none, or when the
+ * sources do not parse (which is reported). */
+const char *config_find_user(const struct config_source *sources, size_t n, struct arena *arena,
+                             struct findings *f);
 
 #endif

@@ -219,8 +219,9 @@ struct config *config_load(const char *dir, const struct config_modules *modules
                            struct arena *report_arena, struct config_report *report);
 void config_free(struct config *c);
 /* The hub's `user` without anything else being looked at, for a process that must become that user
- * before it may read (as root).  In ARENA; NULL: there is none, or the files cannot be parsed. */
-const char *config_user(const char *dir, struct arena *arena);
+ * before it reads the configuration (started as root).  *RET_USER is put in ARENA; "" when there is
+ * none.  -1 with E when a file cannot be read or parsed. */
+int config_user(const char *dir, struct arena *arena, const char **ret_user, struct err *e);
 /* "file:line:column: error: text [lint]" */
 void config_finding_print(const struct config_finding *f, FILE *to);
 /* The effective configuration in its own grammar, secrets masked, defaults included. */

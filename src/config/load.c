@@ -15,6 +15,9 @@
 /* All files at their longest, and their names. */
 #define SOURCES_MOST ((LIMIT_CONFIG_FILES + 1) * (MIB(1) + KIB(8)))
 
+/* The user id while it is not known whom to become: who owns the files is judged afterwards. */
+#define NOBODY_YET ((unsigned)-1)
+
 struct folder {
   const char *dir;
   unsigned user_id;
@@ -62,7 +65,7 @@ static bool judge_folder(struct folder *d, int fd)
   struct config_at at = {d->dir, 0, 0};
   if (fstat(fd, &st) < 0)
     report_error(d->f, at, "%s", strerror(errno));
-  else if (st.st_uid != 0 && st.st_uid != d->user_id)
+  else if (st.st_uid != 0 && st.st_uid != d->user_id && d->user_id != NOBODY_YET)
     report_error(d->f, at,
                  "the folder belongs to neither root nor the user that the daemon runs as");
   else if (st.st_mode & (S_IWGRP | S_IWOTH))
@@ -78,16 +81,14 @@ static int by_bytes(const void *a, const void *b)
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool list_folder(struct folder *d, bool judge)
+static bool list_folder(struct folder *d)
 {
   DIR *dir = opendir(d->dir);
-  bool good = dir != NULL;
   if (dir == NULL) {
     report_error(d->f, (struct config_at){d->dir, 0, 0}, "%s", strerror(errno));
     return false;
   }
-  if (judge)
-    good = judge_folder(d, dirfd(dir));
+  bool good = judge_folder(d, dirfd(dir));
   errno = 0;
   for (struct dirent *entry; good && (entry = readdir(dir)) != NULL; errno = 0)
     judge_name(d, entry->d_name);
@@ -100,13 +101,26 @@ static bool list_folder(struct folder *d, bool judge)
   return good;
 }
 
+/* As long as nobody is named, whoever owns a file may: the load will judge it. */
+static int read_file(struct folder *d, const char *path, struct buf *text, struct err *e)
+{
+  struct stat st;
+  unsigned owner = d->user_id;
+  if (owner == NOBODY_YET) {
+    if (stat(path, &st) < 0)
+      return err_set(e, "%s", strerror(errno));
+    owner = st.st_uid;
+  }
+  return safefile_read_as(path, LIMIT_CONFIG_FILE, false, owner, text, NULL, e);
+}
+
 static void read_files(struct folder *d)
 {
   for (size_t i = 0; i < d->n; i++) {
     struct err e = {""};
     struct buf text;
     buf_init(&text, LIMIT_CONFIG_FILE);
-    if (safefile_read_as(d->names[i], LIMIT_CONFIG_FILE, false, d->user_id, &text, NULL, &e) < 0)
+    if (read_file(d, d->names[i], &text, &e) < 0)
       report_error(d->f, (struct config_at){d->names[i], 0, 0}, "%s", e.text);
     d->sources[i] = (struct config_source){d->names[i], arena_str(d->arena, buf_view(&text))};
     buf_done(&text);
@@ -132,7 +146,7 @@ struct config *config_load(const char *dir, const struct config_modules *modules
     return NULL;
   }
   *d = (struct folder){.dir = dir, .user_id = user_id, .arena = scratch, .f = &f};
-  if (list_folder(d, true))
+  if (list_folder(d))
     read_files(d);
   if (report->errors == 0)
     c = config_bind(dir, d->sources, d->n, modules, user_id, &f);
@@ -140,20 +154,34 @@ struct config *config_load(const char *dir, const struct config_modules *modules
   return c;
 }
 
-const char *config_user(const char *dir, struct arena *arena)
+static int finding_err(const struct config_finding *f, struct err *e)
+{
+  if (f->at.line)
+    return err_set(e, "%s:%u:%u: %s", f->at.file, f->at.line, f->at.column, f->text);
+  return err_set(e, "%s: %s", f->at.file ? f->at.file : "configuration", f->text);
+}
+
+int config_user(const char *dir, struct arena *arena, const char **ret_user, struct err *e)
 {
   CLEANUP(free_arena) struct arena *scratch = arena_new(SOURCES_MOST);
+  AUTO_FREE struct folder *d = calloc(1, sizeof *d);
   struct config_report report;
   struct findings f;
-  AUTO_FREE struct folder *d = calloc(1, sizeof *d);
+  const char *user = "";
   if (scratch == NULL || d == NULL || findings_init(&f, scratch, &report) < 0)
-    return NULL;
-  *d = (struct folder){.dir = dir, .user_id = 0, .arena = scratch, .f = &f};
-  if (!list_folder(d, false))
-    return NULL;
-  read_files(d);
-  const char *user = config_find_user(d->sources, d->n, scratch);
-  return user ? arena_dup(arena, str_of(user)) : NULL;
+    return err_set(e, "out of memory");
+  *d = (struct folder){.dir = dir, .user_id = NOBODY_YET, .arena = scratch, .f = &f};
+  if (list_folder(d))
+    read_files(d);
+  if (report.errors == 0)
+    user = config_find_user(d->sources, d->n, scratch, &f);
+  if (report.errors)
+    return finding_err(&report.v[0], e);
+  const char *copy = arena_dup(arena, str_of(user));
+  if (copy == NULL)
+    return err_set(e, "out of memory");
+  *ret_user = copy;
+  return 0;
 }
 
 void config_print(const struct config *c, FILE *to)
