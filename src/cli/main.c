@@ -14,6 +14,7 @@
 static const struct cli_command *const commands[] = {
     /* clang-format off */
     &cmd_check,
+    &cmd_explain,
     &cmd_provider,
     &cmd_token,
     &cmd_jwt,

@@ -244,25 +244,33 @@ static bool all_v4(const struct config_listen *l)
   return l->address.ss_family == AF_INET && v4->sin_addr.s_addr == 0;
 }
 
-/* The same socket, or one that the kernel would refuse beside the other. */
-static bool collide(const struct config_listen *x, const struct config_listen *y)
+/* Port 0: the kernel chooses, and never twice the same. */
+static bool any_port(const struct config_listen *l)
+{
+  const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&l->address;
+  return (l->address.ss_family == AF_INET && port_of(l) == 0) ||
+         (l->address.ss_family == AF_INET6 && v6->sin6_port == 0);
+}
+
+/* The same socket, or one that the kernel would refuse beside the other.  Of one KIND, public or
+ * administration, the text alone tells listeners apart. */
+static bool collide(const struct config_listen *x, const struct config_listen *y, bool one_kind)
 {
   if (strcmp(x->text, y->text) == 0)
-    return true;
+    return one_kind || !any_port(x);
   if (x->address_len == 0 || x->address.ss_family != y->address.ss_family)
     return false;
   if (port_of(x) && port_of(x) == port_of(y) && (all_v4(x) || all_v4(y)))
     return true;
-  bool any_port = x->address.ss_family == AF_INET && port_of(x) == 0;
-  return !any_port && x->address_len == y->address_len &&
+  return !any_port(x) && x->address_len == y->address_len &&
          memcmp(&x->address, &y->address, x->address_len) == 0;
 }
 
 static void check_pairs(struct binder *b, const struct config_listen *x,
-                        const struct listen_list *l)
+                        const struct listen_list *l, bool one_kind)
 {
   for (size_t i = 0; i < l->n && &l->v[i] != x; i++)
-    if (collide(x, &l->v[i])) {
+    if (collide(x, &l->v[i], one_kind)) {
       report_error(b->f, x->at, "'%s' collides with '%s' at %s:%u:%u", x->text, l->v[i].text,
                    l->v[i].at.file, l->v[i].at.line, l->v[i].at.column);
       return;
@@ -275,7 +283,7 @@ void listen_finish(struct binder *b, const struct listen_list *list,
   b->c->loopback_only = true;
   for (size_t i = 0; i < list->n; i++) {
     const struct config_listen *l = &list->v[i];
-    check_pairs(b, l, list);
+    check_pairs(b, l, list, true);
     if (is_local(l))
       continue;
     b->c->loopback_only = false;
@@ -286,8 +294,8 @@ void listen_finish(struct binder *b, const struct listen_list *list,
                    l->text);
   }
   for (size_t i = 0; i < admin->n; i++) {
-    check_pairs(b, &admin->v[i], admin);
-    check_pairs(b, &admin->v[i], list);
+    check_pairs(b, &admin->v[i], admin, true);
+    check_pairs(b, &admin->v[i], list, false);
     if (!is_local(&admin->v[i]) && admin->v[i].address_len)
       report_lint(b->f, CONFIG_ERROR, admin->v[i].at, "public-admin",
                   "the administration listener must be on loopback or a unix socket");
