@@ -31,8 +31,9 @@ static const char *first_error(const struct config_report *r)
 /* Whose files are judged: the hub's user, also when root looks. */
 static unsigned user_of(const struct cli *cli, struct arena *arena)
 {
-  const char *user = geteuid() == 0 ? config_user(cli->confdir, arena) : NULL;
-  const struct passwd *pw = user ? getpwnam(user) : NULL;
+  const char *user = ""; /* what cannot be read now is said by the load */
+  bool found = geteuid() == 0 && config_user(cli->confdir, arena, &user, NULL) == 0;
+  const struct passwd *pw = found && user[0] ? getpwnam(user) : NULL;
   return pw ? pw->pw_uid : geteuid();
 }
 
