@@ -127,6 +127,7 @@ void conn_free(struct conn *c)
   struct http_server *s = c->server;
   deadline_set(c, DEADLINE_NONE);
   loop_unwatch(s->loop, &c->away);
+  server_not_ended(c);
   uncount(c->counted);
   s->n_spare -= c->spare;
   if (c->prev)

@@ -138,6 +138,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
   answer_done(r);
   c->request = NULL;
   deadline_set(c, DEADLINE_IDLE);
+  if (r->rq.end != HTTP_END_COMPLETE || r->http10)
+    server_ended(c);
   if (s->shut)
     shutdown(c->fd, SHUT_RDWR); /* what was written is sent first */
   r->next_dead = s->dead;

@@ -43,6 +43,7 @@ struct conn {
   struct request *request;      /* the one being served */
   struct conn *prev, *next;     /* all */
   struct conn *earlier, *later; /* by deadline */
+  struct conn *next_ended;      /* see server_ended */
   enum deadline deadline;
   int64_t due_ms;
   int fd;
@@ -50,6 +51,7 @@ struct conn {
   bool spare;  /* beyond the limit: for what is urgent */
   bool used;   /* had a complete request before */
   bool linger; /* answered with input unread */
+  bool ended;  /* in that list */
   struct watch away;
   struct address_count *counted; /* NULL: exempt */
   socklen_t peer_size;
@@ -145,7 +147,7 @@ struct http_server {
   struct timer pause; /* out of descriptors: accept again when it fires */
   bool paused;
   unsigned descriptors; /* the process's limit */
-  struct conn *conns, *adding;
+  struct conn *conns, *adding, *ended_conns;
   unsigned n_conns, n_spare;
   struct address_count *addresses[ADDRESS_BUCKETS];
   struct conn *first[DEADLINE_COUNT], *last[DEADLINE_COUNT];
@@ -213,6 +215,9 @@ struct daemon *daemon_for(struct http_server *s, const struct http_listener *l, 
 void server_flush_later(struct request *r);
 void server_drained_later(struct request *r);
 void server_wake(struct http_server *s);
+/* C's last request ended, and libmicrohttpd may forget to clear C away. */
+void server_ended(struct conn *c);
+void server_not_ended(struct conn *c);
 void server_conn_gone(struct http_server *s);
 
 /* deadlines.c */

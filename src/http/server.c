@@ -97,6 +97,41 @@ static void run_resumes(struct http_server *s)
   }
 }
 
+void server_ended(struct conn *c)
+{
+  struct http_server *s = c->server;
+  if (c->ended)
+    return;
+  c->ended = true;
+  c->next_ended = s->ended_conns;
+  s->ended_conns = c;
+}
+
+void server_not_ended(struct conn *c)
+{
+  struct conn **at = &c->server->ended_conns;
+  if (!c->ended)
+    return;
+  while (*at != c)
+    at = &(*at)->next_ended;
+  *at = c->next_ended;
+  c->ended = false;
+}
+
+/* When a content reader ends a connection, libmicrohttpd marks it closed and looks at it again only
+ * when it has become the oldest of all.  Those that are still here after a run are suspended and
+ * resumed, for it looks at what it resumes. */
+static void run_ended(struct http_server *s)
+{
+  for (struct conn *c; (c = s->ended_conns);) {
+    s->ended_conns = c->next_ended;
+    c->ended = false;
+    MHD_suspend_connection(c->mhd);
+    MHD_resume_connection(c->mhd);
+    c->daemon->dirty = true;
+  }
+}
+
 static void run_daemons(struct http_server *s)
 {
   for (size_t i = 0; i < s->n_daemons; i++) {
@@ -135,6 +170,7 @@ static void turn(struct http_server *s)
     run_flushes(s);
     run_resumes(s);
     run_daemons(s);
+    run_ended(s);
     run_drained(s);
   }
   s->in_hook = false;

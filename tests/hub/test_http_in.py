@@ -551,6 +551,30 @@ def test_a_client_that_leaves_within_its_body_ends_its_request(shared, framing):
     assert after['bodies'] - before['bodies'] == after['headers'] - before['headers'] - 1
 
 
+@pytest.mark.parametrize('how', ['abort', 'short', 'leave', 'http/1.0', 'stall'])
+def test_connections_that_ended_badly_are_gone_at_once_however_old_the_others(echo, how):
+    e = echo(stall_timeout=300)
+    with Raw(e.address) as old, Raw(e.address) as stream:
+        old.send(request())
+        assert old.answer().status == 200
+        stream.send(request('GET', '/stream?n=0'))
+        held = []
+        for _ in range(10):
+            c = Raw(e.address, receive_buffer=4096)
+            held.append(c)
+            c.send({'abort': request('GET', '/abort'), 'short': request('GET', '/short'),
+                    'leave': request('GET', '/stream?n=1000&ms=10'),
+                    'http/1.0': request('GET', '/stream?n=3&ms=10', version='HTTP/1.0'),
+                    'stall': request('GET', '/chunks?n=100000000')}[how])
+        time.sleep(0.1)
+        if how == 'leave':
+            for c in held:
+                c.close()
+        e.wait(lambda s: s['connections'] == 3)  # two and the one that asks
+        for c in held:
+            c.close()
+
+
 # ---- deadlines
 
 def quiet(**changed):
