@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +31,7 @@ struct explain {
   struct loader *loader;
   struct config *config;
   const struct config_service *service;
+  struct str token;
   struct mcpauth_credential credential;
   bool has_credential;
   struct loop *loop;
@@ -71,6 +74,22 @@ static int no_service(struct explain *x)
   return -1;
 }
 
+/* Files are judged, and read, as the user that the hub will be. */
+static int become_user(const struct explain *x)
+{
+  const char *name = "";
+  if (geteuid() != 0 || config_user(x->cli->confdir, x->arena, &name, NULL) < 0 || name[0] == 0)
+    return 0; /* what is wrong with the files, the load will say */
+  const struct passwd *pw = getpwnam(name);
+  if (pw == NULL || pw->pw_uid == 0)
+    return 0;
+  if (initgroups(pw->pw_name, pw->pw_gid) == 0 && setgid(pw->pw_gid) == 0 &&
+      setuid(pw->pw_uid) == 0)
+    return 0;
+  fprintf(stderr, "mcpauth explain: cannot become %s: %s\n", name, strerror(errno));
+  return -1;
+}
+
 static int load(struct explain *x)
 {
   struct err e = {""};
@@ -92,7 +111,7 @@ static int load(struct explain *x)
 
 /* ---- the credential */
 
-static int read_token(struct explain *x, struct str *ret)
+static int read_token(struct explain *x)
 {
   char *text = arena_alloc(x->arena, LIMIT_CREDENTIAL + 2);
   bool standard = strcmp(x->token_file, "-") == 0;
@@ -110,12 +129,12 @@ static int read_token(struct explain *x, struct str *ret)
     n--;
   if (n == 0 || n > LIMIT_CREDENTIAL)
     return fail(n ? "the token is too long" : "the token is empty");
-  *ret = (struct str){text, n};
+  x->token = (struct str){text, n};
   return 0;
 }
 
 /* As if it came in the first place that the service takes. */
-static int make_credential(struct explain *x)
+static void make_credential(struct explain *x)
 {
   static const enum mcpauth_source sources[] = {
       [ACCEPT_BEARER] = MCPAUTH_FROM_BEARER,
@@ -124,19 +143,13 @@ static int make_credential(struct explain *x)
       [ACCEPT_QUERY] = MCPAUTH_FROM_QUERY,
   };
   const struct config_service *s = x->service;
-  struct str token;
-  if (x->token_file == NULL)
-    return 0;
-  if (read_token(x, &token) < 0)
-    return -1;
   const struct config_accept *accept = s->n_accept ? s->accept : NULL;
   x->credential = (struct mcpauth_credential){
       .source = accept ? sources[accept->kind] : MCPAUTH_FROM_BEARER,
       .name = accept && accept->name ? accept->name : "",
-      .value = {token.p, token.n},
+      .value = {x->token.p, x->token.n},
   };
-  x->has_credential = true;
-  return 0;
+  x->has_credential = x->token.n > 0;
 }
 
 /* ---- the run */
@@ -334,8 +347,11 @@ static int anonymous(struct explain *x)
 
 static int explain(struct explain *x)
 {
-  if (load(x) < 0 || make_credential(x) < 0)
+  if (x->token_file && read_token(x) < 0)
     return -1;
+  if (become_user(x) < 0 || load(x) < 0)
+    return -1;
+  make_credential(x);
   print_heading(x);
   if (x->service->anonymous && !x->has_credential)
     return anonymous(x);
