@@ -1,5 +1,6 @@
 # Manual pages are POD; docs/NAME.pod becomes NAME.SECTION.
 MANUAL = docs/mcpauthd.8 docs/mcpauth.1
+MANUAL += docs/mcpauth-bearer-jwt.5 docs/mcpauth-static-token.5
 man_MANS += $(MANUAL)
 EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
@@ -11,3 +12,7 @@ docs/mcpauthd.8: docs/mcpauthd.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=8 --name=MCPAUTHD $(srcdir)/docs/mcpauthd.pod $@
 docs/mcpauth.1: docs/mcpauth.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=1 --name=MCPAUTH $(srcdir)/docs/mcpauth.pod $@
+docs/mcpauth-bearer-jwt.5: plugins/bearer-jwt/mcpauth-bearer-jwt.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=5 --name=MCPAUTH-BEARER-JWT $(srcdir)/plugins/bearer-jwt/mcpauth-bearer-jwt.pod $@
+docs/mcpauth-static-token.5: plugins/static-token/mcpauth-static-token.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=5 --name=MCPAUTH-STATIC-TOKEN $(srcdir)/plugins/static-token/mcpauth-static-token.pod $@

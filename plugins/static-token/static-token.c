@@ -1,4 +1,4 @@
-/* static-token: a file of hashed tokens, one JSON object a line; see mcpauth-static-token(7).  The
+/* static-token: a file of hashed tokens, one JSON object a line; see mcpauth-static-token(5).  The
  * file is read whole at start and whenever it changes; one with a mistake in it is refused with its
  * place, and what was read before stays.
  *
