@@ -86,8 +86,11 @@ static void collect_errors(const struct load *ld, struct buf *errors)
 void load_log_warnings(const struct load *ld)
 {
   for (size_t i = 0; i < ld->report.n; i++) {
+    const char *lint = ld->report.v[i].lint;
     if (ld->report.v[i].severity != CONFIG_WARNING)
       continue;
+    if (lint && strcmp(lint, "no-service") == 0)
+      continue; /* the master says that, and what to do next */
     AUTO_FREE char *text = finding_text(&ld->report.v[i]);
     if (text)
       log_warn("%s", text);

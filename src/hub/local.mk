@@ -19,9 +19,14 @@ libcore_a_SOURCES += \
   src/hub/load.c src/hub/load.h \
   src/hub/master.c src/hub/master.h src/hub/master_state.h \
   src/hub/notify.c src/hub/notify.h \
-  src/hub/peek.h \
   src/hub/privileges.c src/hub/privileges.h \
   src/hub/reload.c \
   src/hub/status.c
 UNIT_TESTS += tests/unit/test_hub_parts
 tests_unit_test_hub_parts_SOURCES = tests/unit/test_hub_parts.c
+
+sbin_PROGRAMS += mcpauthd
+mcpauthd_SOURCES = src/hub/main.c
+mcpauthd_CFLAGS = $(AM_CFLAGS) -fPIE
+mcpauthd_LDFLAGS = $(AM_LDFLAGS) -pie
+mcpauthd_LDADD = $(CORE_LIBS)
