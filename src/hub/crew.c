@@ -39,7 +39,7 @@ struct member {
   struct crew *crew;
   unsigned number; /* 0: admin */
   int pid;         /* 0: not running */
-  bool ready;
+  bool ready, failing;
   int64_t started_ms, backoff_ms;
   uint64_t turns;
   unsigned stale; /* looks since its loop has turned */
@@ -135,6 +135,7 @@ static int start_member(struct crew *c, struct member *m, struct err *e)
   m->turns = 0;
   m->stale = 0;
   m->n_failure = 0;
+  m->failing = false;
   c->events.changed(c->events.self);
   return 0;
 }
@@ -251,16 +252,17 @@ static void member_ready(struct member *m)
 
 static void take(struct member *m, const char *p, size_t n)
 {
-  for (size_t i = 0; i < n; i++)
-    if (m->n_failure || p[i] == WORKER_FAILED) {
-      size_t from = m->n_failure ? i : i + 1, room = sizeof m->failure - m->n_failure;
-      size_t take = n - from < room ? n - from : room;
-      memcpy(m->failure + m->n_failure, p + from, take);
-      m->n_failure += take;
-      return;
-    } else if (p[i] == WORKER_READY) {
+  for (; n > 0 && !m->failing; p++, n--)
+    if (*p == WORKER_READY)
       member_ready(m);
-    }
+    else if (*p == WORKER_FAILED)
+      m->failing = true; /* all that follows is the text, in however many pieces */
+  size_t room = sizeof m->failure - m->n_failure;
+  if (n > room)
+    n = room;
+  if (n)
+    memcpy(m->failure + m->n_failure, p, n);
+  m->n_failure += n;
 }
 
 static void read_link(struct member *m)

@@ -1,0 +1,124 @@
+"""The end: what is in flight is finished, but nothing holds the daemon for ever."""
+
+import concurrent.futures
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from support.hub import SLOW, _session
+
+
+def conf(upstream):
+    return f'service notes {{ path /notes; upstream {upstream.url}; anonymous * }}'
+
+
+# R3
+def test_sigterm_finishes_requests_in_flight_refuses_new_ones_and_exits_0(hub, upstream):
+    def slow(x):
+        time.sleep(1)
+        x.result({'slow': True})
+    upstream.handler = slow
+    h = hub(conf(upstream), workers=2)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(h.call, '/notes')
+        time.sleep(0.3)
+        h.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(('127.0.0.1', h.port), 2)
+        assert call.result().json()['result'] == {'slow': True}
+    assert h.process.wait(5 * SLOW) == 0
+
+
+# R3: hard stop always
+def test_the_drain_is_bounded_by_drain_timeout(hub, upstream):
+    release = threading.Event()
+    upstream.handler = lambda x: release.wait(20)
+    h = hub(conf(upstream), hub='drain_timeout 1s')
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(h.call, '/notes')
+        time.sleep(0.3)
+        began = time.monotonic()
+        h.process.send_signal(signal.SIGTERM)
+        assert h.process.wait(10 * SLOW) == 0
+        assert 0.9 < time.monotonic() - began < 1 + 2 * SLOW
+        release.set()
+        assert call.exception() is not None or call.result().status >= 500
+
+
+# R3, row 133: a worker that does not even hear the message
+def test_a_worker_that_hangs_does_not_hold_the_end(hub, upstream):
+    h = hub(conf(upstream), hub='drain_timeout 1s', workers=1)
+    worker = [p for p in h.processes() if p != h.process.pid]
+    for pid in worker[1:]:
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    h.process.send_signal(signal.SIGTERM)
+    assert h.process.wait(15 * SLOW) == 0
+    assert time.monotonic() - began < 1 + 2.5 * SLOW
+    assert _session(h.process.pid) == []
+
+
+def test_a_leader_that_hangs_does_not_hold_the_end(hub, upstream):
+    import json
+    h = hub(conf(upstream), hub='drain_timeout 1s', workers=1)
+    state = json.loads(h.cli('status', '--json', check=True).stdout)
+    os.kill(state['generations'][0]['leader'], signal.SIGSTOP)
+    h.process.send_signal(signal.SIGTERM)
+    assert h.process.wait(15 * SLOW) == 0
+    assert _session(h.process.pid) == []
+
+
+# nobody waits for a client that has nothing to ask; a request that has arrived is still answered
+def test_idle_connections_do_not_hold_the_end(hub, upstream):
+    h = hub(conf(upstream))
+    with h.connect() as c:
+        assert c.request('GET', '/health').status == 200
+        began = time.monotonic()
+        h.process.send_signal(signal.SIGTERM)
+        assert h.process.wait(10 * SLOW) == 0
+        assert time.monotonic() - began < 2 * SLOW
+
+
+def test_a_second_sigterm_ends_at_once(hub, upstream):
+    release = threading.Event()
+    upstream.handler = lambda x: release.wait(20)
+    h = hub(conf(upstream))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(h.call, '/notes')
+        time.sleep(0.3)
+        h.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert h.process.poll() is None
+        began = time.monotonic()
+        h.process.send_signal(signal.SIGINT)
+        assert h.process.wait(10 * SLOW) == 0
+        assert time.monotonic() - began < 3 * SLOW
+        release.set()
+
+
+def test_the_control_socket_and_unix_listeners_are_removed_at_the_end(hub, upstream):
+    h = hub(conf(upstream), hub='listen unix:{dir}/in.sock')
+    assert (h.dir / 'in.sock').exists() and h.control.exists()
+    h.stop()
+    assert not (h.dir / 'in.sock').exists() and not h.control.exists()
+
+
+# nothing is left behind by a master that could not say goodbye, and the next start finds its way
+def test_when_the_master_is_killed_everybody_ends_and_a_new_one_starts(hub, upstream):
+    h = hub(conf(upstream), hub='drain_timeout 1s; listen unix:{dir}/in.sock')
+    old = h.process
+    old.kill()
+    old.wait()
+    end = time.monotonic() + 8 * SLOW
+    while _session(old.pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert _session(old.pid) == []
+    assert h.control.exists()
+    h.start()
+    assert h.call('/notes').status == 200
+    assert h.request('GET', '/health', address=str(h.dir / 'in.sock')).status == 200

@@ -1,0 +1,168 @@
+"""Taking a new configuration up: whole or not at all, once for many who ask, and always answered."""
+
+import concurrent.futures
+import re
+import signal
+import time
+
+
+def conf(upstream, *names):
+    return ''.join(f'service {n} {{ path /{n}; upstream {upstream.url}; anonymous * }}\n' for n in names)
+
+
+def serving(h):
+    """The generation that serves, as `mcpauth status --json` tells it."""
+    import json
+    state = json.loads(h.cli('status', '--json', check=True).stdout)
+    return next(g for g in state['generations'] if g['state'] == 'serving')
+
+
+def test_a_reload_takes_up_a_new_service(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    assert h.call('/more').status == 404
+    h.configure(conf(upstream, 'notes', 'more'))
+    h.reload()
+    assert h.call('/more').status == 200
+    assert h.call('/notes').status == 200
+
+
+# rows 146, 147: exit status, text, metric, log and audit record; what was serving goes on
+def test_a_bad_configuration_changes_nothing_and_is_told_to_everybody(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    before = serving(h)
+    h.configure({'hub.conf': conf(upstream, 'notes') + 'serviec more { }\n'})
+    done = h.reload(check=False)
+    assert done.returncode == 1
+    assert re.search(r"hub\.conf:\d+:\d+: error: .*serviec", done.stderr)
+    assert 'generation 1 goes on' in done.stderr
+    assert h.call('/notes').status == 200
+    assert serving(h)['workers'] == before['workers'] or serving(h)['leader'] == before['leader']
+    assert h.metrics()['mcpauth_reloads_total{result="failed"}'] == 1
+    assert h.metrics()['mcpauth_reloads_total{result="ok"}'] == 0
+    assert 'serviec' in h.log
+    assert 'serviec' in h.wait_audit('reload_failed')[0]['error']
+
+
+def test_an_unchanged_configuration_is_left_alone_and_the_answer_says_so(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    before = serving(h)
+    done = h.reload()
+    assert 'unchanged' in done.stdout
+    after = serving(h)
+    assert [w['pid'] for w in after['workers']] == [w['pid'] for w in before['workers']]
+
+
+def test_sighup_reloads(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    h.configure(conf(upstream, 'notes', 'more'))
+    h.process.send_signal(signal.SIGHUP)
+    h.wait_log(r'generation 2 serves')
+    assert h.call('/more').status == 200
+
+
+# row 146: a storm of requests shares loads, and every one of them is answered by a load that began
+# after it asked
+def test_many_requests_at_once_share_a_reload(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    h.configure(conf(upstream, 'notes', 'more'))
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: h.reload(check=False), range(12)))
+    assert [a.returncode for a in answers] == [0] * 12
+    for _ in range(50):
+        h.process.send_signal(signal.SIGHUP)
+    assert h.reload().returncode == 0
+    assert serving(h)['generation'] == 2  # all later ones found nothing new
+    assert h.call('/more').status == 200
+
+
+# row 146: whatever is on disk at the end is what is served; nothing piles up on the way
+def test_a_storm_of_sighups_while_files_are_rewritten_ends_in_the_last_configuration(hub, upstream):
+    h = hub(conf(upstream, 'notes'), hub='max_generations 3')
+    end, n = time.monotonic() + 3, 0
+    while time.monotonic() < end:
+        n += 1
+        h.configure(conf(upstream, 'notes', f'v{n}') + ('nonsense\n' if n % 3 == 0 else ''))
+        for _ in range(10):
+            h.process.send_signal(signal.SIGHUP)
+        assert h.call('/notes').status == 200
+    h.configure(conf(upstream, 'notes', 'last'))
+    h.reload()
+    assert h.call('/last').status == 200
+    assert h.call(f'/v{n}').status == 404
+    assert len(h.processes()) <= 1 + 3 * (3 + 2)
+
+
+def test_a_listener_keeps_its_port_across_reloads(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    ports = h.port_file.read_text()
+    h.configure(conf(upstream, 'notes', 'more'))
+    h.reload()
+    assert h.port_file.read_text() == ports
+    assert h.call('/more').status == 200
+
+
+def test_a_listener_that_is_gone_from_the_configuration_is_closed(hub, upstream):
+    h = hub(conf(upstream, 'notes'), hub='listen unix:{dir}/extra.sock')
+    extra = str(h.dir / 'extra.sock')
+    assert h.request('GET', '/health', address=extra).status == 200
+    h.extra = ''
+    h.configure(conf(upstream, 'notes'))
+    h.reload()
+    assert not (h.dir / 'extra.sock').exists()
+    assert h.call('/notes').status == 200
+
+
+def test_a_new_listener_is_opened_by_a_reload(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    h.extra = 'listen unix:{dir}/extra.sock'
+    h.configure(conf(upstream, 'notes'))
+    h.reload()
+    assert h.request('GET', '/health', address=str(h.dir / 'extra.sock')).status == 200
+    assert f'unix:{h.dir}/extra.sock 0' in h.port_file.read_text().splitlines()
+
+
+def test_an_address_in_use_refuses_the_reload_and_names_the_line(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    h.extra = f'listen 127.0.0.1:{upstream.port}'
+    h.configure(conf(upstream, 'notes'))
+    done = h.reload(check=False)
+    assert done.returncode == 1
+    assert re.search(r'00-hub\.conf:\d+:\d+: error: listen 127.0.0.1:\d+: the address is in use',
+                     done.stderr)
+    assert h.call('/notes').status == 200
+
+
+# the old generation hears of it only after the new one is ready, and its requests are finished
+def test_a_request_in_flight_is_finished_by_the_generation_that_took_it(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+
+    def slow(x):
+        time.sleep(1.5)
+        x.result({'slow': True})
+    upstream.handler = slow
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(h.call, '/notes')
+        time.sleep(0.5)
+        h.configure(conf(upstream, 'notes', 'more'))
+        h.reload()
+        assert 'draining' in h.status()
+        assert call.result().json()['result'] == {'slow': True}
+
+
+# row 132: the leader holds the configuration; without it a new one is made
+def test_a_leader_that_dies_is_replaced_with_its_workers(hub, upstream):
+    import os
+    h = hub(conf(upstream, 'notes'), workers=2)
+    before = serving(h)
+    os.kill(before['leader'], signal.SIGKILL)
+    h.wait_log(r'generation 2 serves')
+    assert h.call('/notes').status == 200
+    after = serving(h)
+    assert {w['pid'] for w in after['workers']}.isdisjoint(w['pid'] for w in before['workers'])
+
+
+def test_reload_without_a_daemon_says_that_none_answers(hub):
+    h = hub('', start=False)
+    done = h.reload(check=False)
+    assert done.returncode == 1
+    assert 'no mcpauthd answers at' in done.stderr
