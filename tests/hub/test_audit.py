@@ -69,7 +69,7 @@ def test_each_call_has_a_decision_and_a_done_with_the_id_of_its_answer(notes):
     id = answer.headers['X-Request-Id']
     [decision] = notes.wait_audit('decision', id=id)
     [done] = notes.wait_audit('done', id=id)
-    assert decision['n'] < done['n'] and decision['decision'] == 'grant' and decision['service'] == 'notes'
+    assert decision['n'] < done['n'] and decision['decision'] == 'anonymous' and decision['service'] == 'notes'
     assert done['status'] == 200 and done['end'] == 'complete' and done['upstream_status'] == 200
     assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z', decision['t'])
 
@@ -99,7 +99,8 @@ def test_the_log_verifies_while_the_hub_runs_and_after_it(notes):
 def test_arguments_never_reach_the_log(notes):
     """row 180"""
     notes.call('/notes', 'tools/call', {'name': 'x', 'arguments': {'text': 'CANARY-argument'}})
-    notes.request('POST', '/notes?x=CANARY-query', body=b'{"jsonrpc":"2.0","id":1,"method":"CANARY"}')
+    notes.request('POST', '/notes?x=CANARY-query', body=b'{"jsonrpc":"2.0","id":1,"method":"CANARY"}',
+                  headers={'Content-Type': 'application/json'})
     notes.wait_audit('done', 2)
     assert 'CANARY' not in notes.audit_file.read_text() + notes.log
 
@@ -117,7 +118,7 @@ def test_a_log_of_a_reloaded_hub_is_one_story(hub, upstream):
 
 def test_rotation_under_load_loses_nothing(hub, upstream):
     """row 179"""
-    h = hub(CONF.format(url=upstream.url), workers=2, hub='audit_rotate 64k 50')
+    h = hub(CONF.format(url=upstream.url), workers=2, hub='audit_rotate 64k 500')
     statuses = load(h, 3)
     assert set(statuses) == {200}
     h.stop()
@@ -206,8 +207,8 @@ def test_a_changed_record_is_found(notes):
     notes.call('/notes')
     notes.stop()
     text = notes.audit_file.read_text()
-    assert '"decision":"grant"' in text
-    notes.audit_file.write_text(text.replace('"decision":"grant"', '"decision":"grent"', 1))
+    assert '"decision":"anonymous"' in text
+    notes.audit_file.write_text(text.replace('"decision":"anonymous"', '"decision":"anonymouz"', 1))
     done = notes.cli('audit', 'verify')
     assert done.returncode == 1 and 'has been changed' in done.stdout
 

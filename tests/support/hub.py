@@ -261,7 +261,8 @@ class Hub:
         if not self.audit_file.exists():
             return []
         whole = self.audit_file.read_text().rpartition('\n')[0]
-        records = [json.loads(line) for line in whole.splitlines()]
+        # A write that the disk cut short leaves spaces.
+        records = [json.loads(line) for line in whole.splitlines() if line.strip()]
         return [r for r in records if event in (None, r.get('event')) and
                 all(r.get(k) == v for k, v in members.items())]
 
