@@ -367,7 +367,7 @@ void bind_hub(struct binder *b)
     return;
   b->risks = &o.risks;
   options_open(b, b->hub);
-  options_bind(b, b->hub, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1, NULL);
+  options_bind(b, b->hub, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1, options_of_rules);
   options_close(b);
   if (o.public_text && !o.public_url.https && !url_loopback(&o.public_url))
     lint(b, "plain-http-public-url", b->public_url_at,

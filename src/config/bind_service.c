@@ -162,10 +162,6 @@ static const struct option_spec rows[] = {
 };
 const struct block_rows service_rows = {"service", rows, ARRAY_SIZE(rows)};
 
-/* Statements of rules, which a later release brings. */
-static const char *const later[] = {"tool",  "resource", "prompt", "method", "policy",
-                                    "allow", "deny",     "hide",   NULL};
-
 /* ---- first pass: the block itself */
 
 static void finish_url(struct binder *b, struct service_options *o)
@@ -233,7 +229,7 @@ static void bind_service(struct binder *b, struct named *n, struct config_servic
   n->extra = o;
   b->risks = &o->risks;
   options_open(b, n->s);
-  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), o}, 1, later);
+  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), o}, 1, options_of_rules);
   options_close(b);
   finish_url(b, o);
   upstream_finish(b, o);
@@ -298,6 +294,7 @@ static void resolve_stack(struct binder *b, struct config_service *v, struct ser
 static void resolve_service(struct binder *b, struct config_service *v, struct service_options *o,
                             bool providers_good)
 {
+  lines_check(b, &o->lines);
   resolve_stack(b, v, o);
   if (o->lines.n_auth == 0 && b->hub_lines.n_auth == 0 && !v->anonymous)
     report_lint(b->f, CONFIG_ERROR, v->at, "no-stack",
@@ -367,6 +364,9 @@ void bind_resolve_services(struct binder *b)
 {
   bool good = true;
   check_overlap(b);
+  lines_check(b, &b->hub_lines);
+  for (size_t i = 0; i < b->stacks.n; i++)
+    lines_check(b, b->stacks.v[i].bound);
   for (size_t i = 0; i < b->providers.n; i++)
     good = good && (!b->providers.v[i].used || b->providers.v[i].good);
   for (size_t i = 0; i < b->c->n_services; i++)

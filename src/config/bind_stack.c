@@ -123,6 +123,23 @@ void bind_stacks(struct binder *b)
   }
 }
 
+/* ---- kinds */
+
+void lines_check(struct binder *b, const struct line_list *list)
+{
+  for (size_t i = 0; list && i < list->n; i++) {
+    const struct line_source *line = &list->v[i];
+    const struct config_provider *p = line->named->bound;
+    if (line->kind == LINE_INCLUDE || p == NULL)
+      continue;
+    if (line->kind == LINE_AUTH ? p->table->verify != NULL : p->table->account != NULL)
+      continue;
+    line->named->good = false; /* the lints may not rely on it */
+    report_error(b->f, line->at, "'%s' cannot stand here: the module '%s' serves %s lines only",
+                 p->name, p->module, line->kind == LINE_AUTH ? "account" : "auth");
+  }
+}
+
 /* ---- flattening */
 
 struct flat {

@@ -132,6 +132,8 @@ struct listen_list {
 void listen_finish(struct binder *b, const struct listen_list *list,
                    const struct listen_list *admin);
 
+/* Whether the providers of LIST serve the kinds of line that they stand in. */
+void lines_check(struct binder *b, const struct line_list *list);
 /* Puts includes in.  LISTS are flattened one behind the other. */
 void stack_flatten(struct binder *b, struct config_at at, const struct line_list *const *lists,
                    size_t n, struct config_stack *ret);

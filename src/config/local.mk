@@ -20,3 +20,6 @@ libcore_a_SOURCES += \
   src/config/tree.c src/config/tree.h \
   src/config/values.c src/config/values.h \
   src/config/vocabulary.c src/config/vocabulary.h
+EXTRA_DIST += tests/config/README tests/config/broken.txt tests/config/valid.txt
+UNIT_TESTS += tests/unit/test_config_corpus
+tests_unit_test_config_corpus_SOURCES = tests/unit/test_config_corpus.c tests/support/fake_modules.h

@@ -10,6 +10,9 @@
 
 enum { ROWS_MOST = 160 };
 
+const char *const options_of_rules[] = {"tool",  "resource", "prompt", "method", "policy",
+                                        "allow", "deny",     "hide",   NULL};
+
 /* ---- the effective text */
 
 static void indent(struct binder *b)

@@ -57,7 +57,10 @@ struct option_table {
   void *target;
 };
 
-/* Binds BLOCK (whose statement OWNER is) by the rows of TABLES, in the order of the rows, not of
+/* Statements of rules, which a later release brings, NULL at the end. */
+extern const char *const options_of_rules[];
+
+/* Binds the block of OWNER by the rows of TABLES, in the order of the rows, not of
  * the statements.  LATER names statements that a later release brings, NULL at the end (NULL:
  * none). */
 void options_bind(struct binder *b, const struct statement *owner,
