@@ -155,8 +155,20 @@ static const char *take_all(struct token_args *a, const struct action *action, i
   return a->file && a->provider ? "give --file or --provider" : NULL;
 }
 
+static bool asks_for_help(int argc, char **argv)
+{
+  for (int i = 1; i < argc; i++)
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+      return true;
+  return false;
+}
+
 static int run(const struct cli *cli, int argc, char **argv)
 {
+  if (asks_for_help(argc, argv)) {
+    printf("usage: mcpauth token %s\n", cmd_token.synopsis);
+    return CLI_OK;
+  }
   const struct action *action = find(argc > 1 ? argv[1] : NULL);
   if (action == NULL)
     return unknown(argc > 1 ? argv[1] : NULL);

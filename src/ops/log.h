@@ -17,6 +17,7 @@ void log_at(int level, const char *format, ...) __attribute__((format(printf, 2,
 #define log_error(...) log_at(MCPAUTH_LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_at(MCPAUTH_LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_at(MCPAUTH_LOG_INFO, __VA_ARGS__)
-#define log_debug(...) (log_on(MCPAUTH_LOG_DEBUG) ? log_at(MCPAUTH_LOG_DEBUG, __VA_ARGS__) : (void)0)
+#define log_debug(...)                                                                             \
+  (log_on(MCPAUTH_LOG_DEBUG) ? log_at(MCPAUTH_LOG_DEBUG, __VA_ARGS__) : (void)0)
 
 #endif

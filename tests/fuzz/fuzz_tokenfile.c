@@ -1,5 +1,5 @@
-/* Token files: what is accepted is written back byte for byte, and every token in it can be found by
- * its id and nothing else. */
+/* Token files: what is accepted is written back byte for byte, and every token in it can be found
+ * by its id and nothing else. */
 #include <stdlib.h>
 #include <string.h>
 
