@@ -115,20 +115,24 @@ const streaming = [
   }],
 ];
 
+// Questions go out on the stream of the call that they belong to: the standing stream of a client may
+// not be there yet, for a client opens it beside its first call.
+const ask = (ctx, method, params) => ctx.mcpReq.send({ method, params });
+
 const asking = [
   ['test_sampling', 'Asks the client for a completion', object({ prompt: string() }, ['prompt']), async ({ prompt }, ctx) => {
-    const r = await ctx.mcpReq.requestSampling({ messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 100 });
+    const r = await ask(ctx, 'sampling/createMessage', { messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 100 });
     return text(`LLM response: ${r.content.text}`);
   }],
   ['test_elicitation', 'Asks the user', object({ message: string() }, ['message']), async ({ message }, ctx) => {
-    const r = await ctx.mcpReq.elicitInput({
+    const r = await ask(ctx, 'elicitation/create', {
       message, requestedSchema: object({ username: string("User's response"), email: string("User's email address") }, ['username', 'email']),
     });
     return text(`User response: ${JSON.stringify(r)}`);
   }],
   ...[['test_elicitation_sep1034_defaults', DEFAULTS], ['test_elicitation_sep1330_enums', ENUMS]].map(([name, schema]) =>
     [name, 'Asks with a schema', null, async (ctx) => {
-      const r = await ctx.mcpReq.elicitInput({ message: 'Please fill in the form', requestedSchema: schema });
+      const r = await ask(ctx, 'elicitation/create', { message: 'Please fill in the form', requestedSchema: schema });
       return text(`Elicitation completed: action=${r.action}, content=${JSON.stringify(r.content ?? {})}`);
     }]),
 ];
