@@ -12,7 +12,7 @@ dist-tests:
 .PHONY: dist-tests
 
 # One word a kind of test; ./check runs them all. Sanitized builds have folders of their own.
-EXTRA_DIST += demo tools tests/security-rows.tsv tests/fuzz/run tests/valgrind.supp
+EXTRA_DIST += demo tools tests/security-rows.tsv tests/fuzz/run tests/valgrind.supp tests/lsan.supp
 check-hub: all
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) /usr/bin/python3 -m pytest -q -n 2 --ignore tests/interop tests
 check-asan:
