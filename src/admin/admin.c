@@ -170,7 +170,7 @@ static void on_second(struct timer *t)
 {
   struct admin *a = container_of(t, struct admin, second);
   shm_turn(a->args->shm, loop_turns(a->loop));
-  loop_timer_set(a->loop, t, 1000);
+  loop_timer_set(a->loop, t, shm_turn_ms(a->args->config->watchdog_ms));
 }
 
 static int make_server(struct admin *a, struct err *e)

@@ -27,7 +27,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 const struct cli_command cmd_reload = {
     .name = "reload",
     .synopsis = "",
-    .summary = "Have the running daemon take its configuration up, and wait for the outcome",
+    .summary = "have the running daemon take its configuration up, and wait for the outcome",
     .example = "mcpauth check && mcpauth reload",
     .run = run,
 };

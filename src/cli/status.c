@@ -138,7 +138,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 const struct cli_command cmd_status = {
     .name = "status",
     .synopsis = "[--json]",
-    .summary = "Show what the running daemon is doing",
+    .summary = "show what the running daemon is doing",
     .example = "mcpauth status --json",
     .run = run,
 };

@@ -24,10 +24,9 @@
 
 enum {
   WORKERS_MOST = 256,
-  TICK_MS = 500,            /* the watchdog's look */
-  WATCHDOG_LEAST_MS = 3000, /* workers report once a second */
-  START_MS = 30000,         /* until a worker must have said that it is ready */
-  LIVED_WELL_MS = 1000,     /* who ends after this long is replaced at once */
+  TICK_MS = 100,        /* the watchdog's look */
+  START_MS = 30000,     /* until a worker must have said that it is ready */
+  LIVED_WELL_MS = 1000, /* who ends after this long is replaced at once */
   BACKOFF_FIRST_MS = 100,
   BACKOFF_MOST_MS = 10000,
   DRAIN_GRACE_MS = 500,     /* behind drain_timeout, which the workers keep themselves */
@@ -57,6 +56,7 @@ struct crew {
   size_t n, n_ready;
   bool started, ending;
   struct timer watchdog, deadline;
+  int64_t look_ms; /* of the watchdog */
   bool shut;
 };
 
@@ -296,11 +296,9 @@ static void look_at(struct member *m)
     m->stale = 0;
     return;
   }
-  if (most < WATCHDOG_LEAST_MS)
-    most = WATCHDOG_LEAST_MS;
   if (!m->ready && most < START_MS)
     most = START_MS;
-  if (++m->stale * (int64_t)TICK_MS < most)
+  if (++m->stale * c->look_ms < most)
     return;
   log_error("%s: its loop has not turned for %lld ms: killed", name_of(m, name), (long long)most);
   kill(m->pid, SIGKILL);
@@ -312,7 +310,7 @@ static void watchdog(struct timer *t)
   struct crew *c = container_of(t, struct crew, watchdog);
   for (size_t i = 0; i < c->n; i++)
     look_at(&c->members[i]);
-  loop_timer_set(c->loop, t, TICK_MS);
+  loop_timer_set(c->loop, t, c->look_ms);
 }
 
 /* ---- the end */
@@ -401,6 +399,7 @@ struct crew *crew_new(struct loop *l, const struct crew_options *o, const struct
   c->events = *ev;
   c->n = n;
   c->watchdog.fire = watchdog;
+  c->look_ms = shm_turn_ms(cfg->watchdog_ms) / 2;
   c->deadline.fire = deadline;
   for (size_t i = 0; i < n; i++) {
     struct member *m = &c->members[i];
@@ -416,7 +415,7 @@ int crew_start(struct crew *c, struct err *e)
   for (size_t i = 0; i < c->n; i++)
     if (start_member(c, &c->members[i], e) < 0)
       return -1;
-  return loop_timer_set(c->loop, &c->watchdog, TICK_MS) < 0 ? err_set(e, "out of memory") : 0;
+  return loop_timer_set(c->loop, &c->watchdog, c->look_ms) < 0 ? err_set(e, "out of memory") : 0;
 }
 
 size_t crew_list(const struct crew *c, struct link_member *ret, size_t most)

@@ -257,7 +257,7 @@ static void on_second(struct timer *t)
   shm_turn(w->args->shm, loop_turns(w->hub.loop));
   if (!w->draining)
     w->hub.state_writable = access(w->hub.config->state_dir, W_OK) == 0;
-  loop_timer_set(w->hub.loop, t, 1000);
+  loop_timer_set(w->hub.loop, t, shm_turn_ms(w->hub.config->watchdog_ms));
 }
 
 static int serve(struct worker *w, struct err *e)
@@ -269,7 +269,7 @@ static int serve(struct worker *w, struct err *e)
   h->comment_timer.fire = stream_tick;
   h->state_writable = access(h->config->state_dir, W_OK) == 0;
   if (loop_watch(h->loop, &w->leader, w->args->leader_fd, EPOLLIN | EPOLLRDHUP) < 0 ||
-      loop_timer_set(h->loop, &w->second, 1000) < 0 ||
+      loop_timer_set(h->loop, &w->second, shm_turn_ms(h->config->watchdog_ms)) < 0 ||
       loop_timer_set(h->loop, &h->comment_timer, 1000) < 0)
     return err_set(e, "cannot watch the leader: %s", strerror(errno));
   say(w, WORKER_READY, "");

@@ -113,6 +113,12 @@ void shm_turn(struct shm *s, uint64_t turns)
   atomic_store_explicit(&mine->turns, turns, memory_order_relaxed);
 }
 
+int64_t shm_turn_ms(int64_t watchdog_ms)
+{
+  int64_t ms = watchdog_ms / 4;
+  return ms > 1000 ? 1000 : ms < 100 ? 100 : ms;
+}
+
 uint64_t shm_turns_of(struct shm *s, int pid)
 {
   struct slot *slot = pid > 0 ? slot_of(s, pid) : NULL;

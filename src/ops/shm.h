@@ -33,6 +33,9 @@ uint64_t shm_value_of(struct shm *s, int pid, enum metric m);
 
 /* Watchdog: the worker stores, the leader reads. */
 void shm_turn(struct shm *s, uint64_t turns);
+/* How often a process with this watchdog stores its turns: some times in it, at least once a
+ * second. */
+int64_t shm_turn_ms(int64_t watchdog_ms);
 uint64_t shm_turns_of(struct shm *s, int pid);
 
 /* Revocation epochs.  An identity may be cached with its epoch when, after that was read, the

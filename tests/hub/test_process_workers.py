@@ -100,7 +100,7 @@ def test_a_worker_that_keeps_crashing_is_replaced_at_growing_intervals(hub, upst
 
 # row 133: SIGSTOP looks from outside like a provider that spins in the loop
 def test_a_worker_whose_loop_does_not_turn_is_killed_and_replaced(hub, upstream):
-    h = hub(conf(upstream), workers=1, hub='watchdog 3s')
+    h = hub(conf(upstream), workers=1, hub='watchdog 1s')
     stuck = processes(h)[0]['pid']
     os.kill(stuck, signal.SIGSTOP)
     h.wait_log(r'worker 1: its loop has not turned', timeout=8)
