@@ -1,6 +1,7 @@
 /* Stack lines: `auth CONTROL PROVIDER`, `auth include STACK`, `account PROVIDER`, as they stand in
  * hub, service and stack blocks, and their flattening.  An included stack brings its account lines
- * along: leaving them behind would drop a guard without a word.  Called by bind.c. */
+ * along, before the block's own: leaving them behind would drop a guard without a word.  Called by
+ * bind.c. */
 #include <string.h>
 
 #include "config/binder.h"

@@ -23,3 +23,7 @@ libcore_a_SOURCES += \
 EXTRA_DIST += tests/config/README tests/config/broken.txt tests/config/valid.txt
 UNIT_TESTS += tests/unit/test_config_corpus
 tests_unit_test_config_corpus_SOURCES = tests/unit/test_config_corpus.c tests/support/fake_modules.h
+UNIT_TESTS += tests/unit/test_config_bind
+tests_unit_test_config_bind_SOURCES = tests/unit/test_config_bind.c tests/support/fake_modules.h
+UNIT_TESTS += tests/unit/test_config_folder
+tests_unit_test_config_folder_SOURCES = tests/unit/test_config_folder.c tests/support/fake_modules.h
