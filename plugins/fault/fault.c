@@ -6,6 +6,7 @@
  * The first WORD that is a result (OK PASS IGNORE INVALID DENY UNAVAIL ERROR, or a number, whatever
  * it is) is the answer; the others are how it comes     delay~MS block~MS http hang bare two late
  *   instead of it    crash abort exit spin
+ *   before it        mess (umask, folder, environment, locale, signal mask of the process)
  *   who it names     sub~X iss~X scopes~A+B exp~SECONDS reuse~MS nosubject badsubject ctlsubject
  *                    longsubject
  *   what else        noclaim look claim~X badclaim hugeclaim from~ADDRESS (PASS for all others)
@@ -14,9 +15,12 @@
  */
 #include <mcpauth/provider.h>
 
+#include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -242,8 +246,22 @@ static void crash(void)
   *nowhere = 1;
 }
 
+static void make_mess(void)
+{
+  sigset_t all;
+  umask(0777);
+  if (chdir("/proc") < 0)
+    abort();
+  setenv("http_proxy", "http://192.0.2.1:1", 1);
+  setlocale(LC_ALL, "C.UTF-8");
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 static void make_trouble(const char *spec)
 {
+  if (has(spec, "mess"))
+    make_mess();
   if (has(spec, "crash"))
     crash();
   if (has(spec, "abort"))

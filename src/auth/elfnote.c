@@ -5,6 +5,7 @@
 #include <link.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_SEGMENTS = 64, MAX_NOTES = 4096 };
@@ -36,23 +37,40 @@ static bool find(const unsigned char *p, size_t n, uint32_t *ret_abi)
   return false;
 }
 
+/* Our note, if SEGMENT holds it. */
+static bool note_of(int fd, const ElfW(Phdr) * segment, uint32_t *ret_abi)
+{
+  unsigned char notes[MAX_NOTES];
+  return segment->p_type == PT_NOTE && segment->p_filesz <= sizeof notes &&
+         read_at(fd, notes, segment->p_filesz, segment->p_offset) &&
+         find(notes, segment->p_filesz, ret_abi);
+}
+
+/* A segment behind the end of the file would be mapped, and touching it is the end of the process.
+ */
+static bool inside(const ElfW(Phdr) * segment, uint64_t size)
+{
+  return segment->p_filesz <= size && segment->p_offset <= size - segment->p_filesz;
+}
+
 int elfnote_abi(int fd, uint32_t *ret_abi, struct err *e)
 {
   ElfW(Ehdr) h;
-  if (!read_at(fd, &h, sizeof h, 0) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
+  struct stat st;
+  bool found = false;
+  if (fstat(fd, &st) < 0 || st.st_size < 0 || !read_at(fd, &h, sizeof h, 0) ||
+      memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
       h.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
       h.e_type != ET_DYN || h.e_phentsize != sizeof(ElfW(Phdr)) || h.e_phnum > MAX_SEGMENTS)
     return err_set(e, "not a shared object of this machine");
   for (unsigned i = 0; i < h.e_phnum; i++) {
     ElfW(Phdr) segment;
-    unsigned char notes[MAX_NOTES];
-    if (!read_at(fd, &segment, sizeof segment, h.e_phoff + i * sizeof segment))
+    if (!read_at(fd, &segment, sizeof segment, h.e_phoff + i * sizeof segment) ||
+        !inside(&segment, (uint64_t)st.st_size))
       return err_set(e, "cut short");
-    if (segment.p_type != PT_NOTE || segment.p_filesz > sizeof notes ||
-        !read_at(fd, notes, segment.p_filesz, segment.p_offset))
-      continue;
-    if (find(notes, segment.p_filesz, ret_abi))
-      return 0;
+    found = found || note_of(fd, &segment, ret_abi);
   }
-  return err_set(e, "has no mcpauth note: not a provider, or not made with MCPAUTH_PROVIDER");
+  if (!found)
+    return err_set(e, "has no mcpauth note: not a provider, or not made with MCPAUTH_PROVIDER");
+  return 0;
 }

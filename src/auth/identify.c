@@ -84,6 +84,17 @@ struct principal *identify_cached(struct identify *t, const struct identify_line
   return NULL;
 }
 
+/* How long an OK may be kept, in milliseconds.  The expiry becomes a lifetime here, so that a wall
+ * clock that is set back revives nothing. */
+static int64_t lifetime_of(const struct principal *p)
+{
+  int64_t most = p->reuse_ms < IDENTITY_TTL_MS ? p->reuse_ms : IDENTITY_TTL_MS;
+  int64_t left = p->expires_at ? p->expires_at - clock_wall() : INT64_MAX;
+  if (left <= 0)
+    return 0;
+  return left < most / 1000 + 1 ? (left * 1000 < most ? left * 1000 : most) : most;
+}
+
 /* MARK is of the time before the call.  The epoch is read before the count is compared, and a
  * revocation moves the count before the epoch: one that comes in between is seen by either. */
 static void keep(struct identify *t, const struct cache_key *key, struct mcpauth_instance *i,
@@ -91,16 +102,13 @@ static void keep(struct identify *t, const struct cache_key *key, struct mcpauth
 {
   if (a->result != MCPAUTH_OK)
     return;
-  int64_t lifetime = a->principal->reuse_ms;
-  i->reuses = lifetime > 0;
+  i->reuses = a->principal->reuse_ms > 0;
+  int64_t lifetime = i->reuses ? lifetime_of(a->principal) : 0;
   if (lifetime <= 0)
     return;
   struct cache_mark now = {epoch_of(t, a->principal), i->files};
-  if (identify_revocations(t) != mark.revocations || now.files != mark.files)
-    return;
-  if (lifetime > IDENTITY_TTL_MS)
-    lifetime = IDENTITY_TTL_MS;
-  cache_put(t->cache, key, a->principal, now, clock_mono_ms() + lifetime);
+  if (identify_revocations(t) == mark.revocations && now.files == mark.files)
+    cache_put(t->cache, key, a->principal, now, clock_mono_ms() + lifetime);
 }
 
 /* ---- flights */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <ltdl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -242,6 +243,30 @@ static int check_abi(int fd, struct err *e)
   return 0;
 }
 
+/* Whether the library that is loaded as PATH is the file behind FD: names may have been changed and
+ * changed back in between, but the linker knows a file that it has by device and inode.  It also
+ * remembers names, so every module gets a number of its own. */
+static bool loaded_from(int fd, const char *path)
+{
+  static int next = 64;
+  char name[64];
+  if (access("/proc/self/fd", F_OK) < 0)
+    return true; /* then the names must do */
+  AUTO_CLOSE int copy = fcntl(fd, F_DUPFD_CLOEXEC, next);
+  if (copy < 0)
+    return false;
+  next = copy + 1;
+  snprintf(name, sizeof name, "/proc/self/fd/%d", copy);
+  void *judged = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  void *loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  bool same = judged && judged == loaded;
+  if (judged)
+    dlclose(judged);
+  if (loaded)
+    dlclose(loaded);
+  return same;
+}
+
 static int load(struct module *m, const char *path, const char *name, struct err *e)
 {
   struct stat checked, loaded;
@@ -254,7 +279,7 @@ static int load(struct module *m, const char *path, const char *name, struct err
   if (handle == NULL)
     return err_set(e, "%s: %s", m->path, last_error.text);
   if (stat(m->path, &loaded) < 0 || loaded.st_dev != checked.st_dev ||
-      loaded.st_ino != checked.st_ino)
+      loaded.st_ino != checked.st_ino || !loaded_from(fd, m->path))
     return err_set(e, "%s changed while it was loaded", m->path);
   const struct mcpauth_registration *r = lt_dlsym(handle, "mcpauth_provider");
   if (r == NULL)

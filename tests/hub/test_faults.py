@@ -228,6 +228,31 @@ def test_a_client_that_leaves_ends_its_evaluation(hub, upstream, idp):
     h.stop()  # would wait for what is in flight
 
 
+# ---- what belongs to the process (row 135)
+
+def test_a_provider_that_changes_its_process_disturbs_no_other_service(hub, upstream):
+    h = hub(CONF.format(url=upstream.url))
+    assert ask(h, '/bad', 'p0.OK.mess').status == 200
+    assert fine(h) == 200
+    assert ask(h, '/block', 'b0.OK.delay~10').status == 200
+    h.configure(CONF.format(url=upstream.url) + '# another text\nscope x { text "X" }\n')
+    h.reload()  # the next generation begins from what the master is
+    assert fine(h) == 200
+    h.stop()    # and the worker that was changed still ends when it is told
+
+
+def test_instances_of_one_provider_share_nothing(hub, upstream):  # row 136
+    names = [f'i{n}' for n in range(12)]
+    h = hub(''.join(f'provider {n} {{ module fault; answer {"OK" if i % 2 else "DENY"}.sub~{n}.reuse~60000 }}\n'
+                    f'service s{n} {{ path /{n}; upstream {upstream.url}; auth required {n} }}\n'
+                    for i, n in enumerate(names)))
+    for _ in range(2):
+        for i, n in enumerate(names):
+            assert ask(h, f'/{n}', 'x').status == (200 if i % 2 else 403)
+    granted = [(r['service'], r['subject']) for r in h.wait_audit('decision', 24) if r['status'] == 200]
+    assert granted == [(f's{n}', n) for n in names[1::2]] * 2
+
+
 # ---- start and check
 
 @pytest.mark.parametrize('trouble', ['refuse', 'crash', 'exit'])
@@ -299,6 +324,22 @@ def test_a_reload_begins_with_an_empty_cache(hub, upstream):
                 'service notes { path /notes; upstream %s; auth required p0 }' % upstream.url)
     h.reload()
     assert ask(h, '/notes', 'x').status == 401
+
+
+def test_a_request_ends_in_the_generation_in_which_it_began(hub, upstreams):  # row 188
+    old, new = upstreams(), upstreams()
+    conf = 'provider p0 {{ module fault }}\nservice notes {{ path /notes; upstream {url}; auth required p0 }}'
+    h, answers = hub(conf.format(url=old.url)), []
+    thread = threading.Thread(target=lambda: answers.append(ask(h, '/notes', 'p0.OK.delay~700').status))
+    thread.start()
+    time.sleep(0.2)
+    h.configure(conf.format(url=new.url).replace('auth required p0', 'auth required p0; account p0')
+                .replace('module fault', 'module fault; answer DENY'))
+    h.reload()
+    assert ask(h, '/notes', 'q.OK').status == 403
+    thread.join()
+    assert answers == [200]
+    assert len(old.requests) == 1 and new.requests == []
 
 
 # ---- who sees the credential (row 23)

@@ -89,6 +89,22 @@ static void an_ok_is_never_reused_past_its_expiry_or_the_ceiling(void **state)
   expect("u", "200 p0:OK");
 }
 
+static void a_clock_that_is_set_back_revives_no_identity(void **state) /* row 184 */
+{
+  (void)state;
+  struct fake *f = one_line(0);
+  f->reuse_ms = 250000;
+  f->expires_at = 1700000100;
+  clock_freeze(1700000000000, 0);
+  world_start(&w);
+  expect("t", "200 p0:OK");
+  clock_freeze(1699990000000, 99999);
+  expect("t", "200 p0:OK*");
+  clock_freeze(1699990000000, 100000);
+  expect("t", "200 p0:OK");
+  assert_int_equal(f->calls, 2);
+}
+
 static void an_ok_that_may_not_be_reused_is_asked_again(void **state)
 {
   (void)state;
@@ -401,6 +417,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       T(an_ok_is_reused_as_long_as_the_provider_says),
       T(an_ok_is_never_reused_past_its_expiry_or_the_ceiling),
+      T(a_clock_that_is_set_back_revives_no_identity),
       T(an_ok_that_may_not_be_reused_is_asked_again),
       T(an_identity_is_not_reused_at_another_service),
       T(a_refusal_is_never_cached),
