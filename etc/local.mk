@@ -27,3 +27,6 @@ uninstall-etc:
 	if cmp -s $(srcdir)/etc/mcpauth.d/hub.conf '$(DESTDIR)$(confdir)/hub.conf'; then \
 	  rm -f '$(DESTDIR)$(confdir)/hub.conf'; fi
 .PHONY: install-etc uninstall-etc
+
+# distcheck installs nothing outside its own folder.
+AM_DISTCHECK_CONFIGURE_FLAGS = --with-confdir=$$dc_install_base/etc/mcpauth.d
