@@ -1,8 +1,8 @@
 # Manual pages are POD; docs/NAME.pod becomes NAME.SECTION.
-MANUAL = docs/mcpauthd.8 docs/mcpauth.1
+MANUAL = docs/mcpauthd.8 docs/mcpauth.1 docs/mcpauth.d.5
 MANUAL += docs/mcpauth-bearer-jwt.5 docs/mcpauth-static-token.5
 man_MANS += $(MANUAL)
-EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
+EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
 
 POD_TO_MAN = $(MKDIR_P) docs && $(POD2MAN) --utf8 --center='mcpauth' --release='mcpauth $(VERSION)' --date='$(RELEASE_DATE)'
@@ -10,6 +10,8 @@ RELEASE_DATE = 2026-11-21
 
 docs/mcpauthd.8: docs/mcpauthd.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=8 --name=MCPAUTHD $(srcdir)/docs/mcpauthd.pod $@
+docs/mcpauth.d.5: docs/mcpauth.d.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=5 --name=MCPAUTH.D $(srcdir)/docs/mcpauth.d.pod $@
 docs/mcpauth.1: docs/mcpauth.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=1 --name=MCPAUTH $(srcdir)/docs/mcpauth.pod $@
 docs/mcpauth-bearer-jwt.5: plugins/bearer-jwt/mcpauth-bearer-jwt.pod
