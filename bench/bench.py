@@ -7,8 +7,8 @@ A request is a POST of a tools/call of 299 bytes with a bearer token; the reply 
 Whatever is measured runs with one worker on core 0; the upstream and wrk (64 connections) share core 1.
 Rounds are interleaved and medians taken. A run during which the host took more than 2 % of the cores
 away is repeated, at most twice. CPU is the measured program's own time on a core over the requests that
-it answered, so it stands even where wrk or the upstream is what limits the rate. Compare within one
-table only.
+it answered, so it stands even where wrk or the upstream is what limits the rate. MiB is the memory of all
+its processes, shared pages counted once. Compare within one table only.
 """
 
 import argparse
@@ -94,7 +94,7 @@ class Row:
 
     def __init__(self, name, program, port, path, script='jwt'):
         self.name, self.program, self.port, self.path, self.script = name, program, port, path, script
-        self.runs = []  # (requests/s, CPU µs a request, p50 µs, p99 µs, bad, RSS MiB)
+        self.runs = []  # (requests/s, CPU µs a request, p50 µs, p99 µs, bad, MiB)
 
     def median(self, i):
         return statistics.median(run[i] for run in self.runs)
@@ -235,6 +235,15 @@ def cpu_ns(pid):
     return total
 
 
+def pss_kib(pid):
+    """Resident memory of one process, pages that it shares with others divided among them."""
+    try:
+        with open(f'/proc/{pid}/smaps_rollup') as f:
+            return int(re.search(r'^Pss:\s+(\d+)', f.read(), re.M).group(1))
+    except (OSError, AttributeError):
+        return 0
+
+
 def rss_kib(pid):
     try:
         with open(f'/proc/{pid}/status') as f:
@@ -305,9 +314,9 @@ def measure(programs, script, row, seconds):
         done = subprocess.run(wrk(script, row.port, row.path, seconds), capture_output=True, text=True, timeout=60)
         steal, cpu = stolen() - steal, cpu_ns(pid) - cpu
         n, rate, p50, p99, bad = read_wrk(done.stdout)
-        rss = sum(map(rss_kib, family(pid))) / 1024
+        memory = sum(map(pss_kib, family(pid))) / 1024
         if best is None or steal < best[0]:
-            best = (steal, (rate, cpu / 1e3 / max(n, 1), p50, p99, bad, rss))
+            best = (steal, (rate, cpu / 1e3 / max(n, 1), p50, p99, bad, memory))
         if steal <= 4 * seconds:  # 2 % of two cores, in ticks of 10 ms
             break
     return best[1]
@@ -352,7 +361,7 @@ def print_table(rows):
     by_name = {row.name: row for row in rows}
     nginx, haproxy = by_name.get('nginx, plain proxy'), by_name.get('HAProxy, RS256 with claims')
     ratio = lambda row, to: f'{row.rate / to.rate:6.2f}' if to else '     -'  # noqa: E731
-    print(f'{"":30} {"req/s":>8} {"CPU µs/req":>10} {"p50 µs":>8} {"p99 µs":>8} {"RSS MiB":>8} {"x HAProxy":>9} {"x nginx":>8}')
+    print(f'{"":30} {"req/s":>8} {"CPU µs/req":>10} {"p50 µs":>8} {"p99 µs":>8} {"MiB":>8} {"x HAProxy":>9} {"x nginx":>8}')
     for row in rows:
         bad = sum(run[4] for run in row.runs)
         print(f'{row.name:30} {row.rate:8,.0f} {row.median(1):10.1f} {row.median(2):8,.0f} {row.median(3):8,.0f} '
