@@ -38,7 +38,7 @@ extern "C" {
 
 #define MCPAUTH_ABI_MAJOR 1u
 #define MCPAUTH_ABI_MINOR 0u
-#define MCPAUTH_ABI ((MCPAUTH_ABI_MAJOR << 16) | MCPAUTH_ABI_MINOR)
+#define MCPAUTH_ABI       ((MCPAUTH_ABI_MAJOR << 16) | MCPAUTH_ABI_MINOR)
 
 /* ------------------------------------------------------------------ results (mcpauth.d(5)) */
 
@@ -93,17 +93,17 @@ struct mcpauth_list {
 };
 
 struct mcpauth_option {
-  const char *name;               /* [a-z][a-z0-9_]*; NULL ends the table */
+  const char *name; /* [a-z][a-z0-9_]*; NULL ends the table */
   enum mcpauth_option_type type;
   uint32_t flags;
-  size_t offset;                  /* of the member: offsetof (struct config, member) */
-  const char *fallback;           /* the value when absent, written as in a file; NULL: zero, or a
-                                     LIST of none */
-  int64_t min, max;               /* INTEGER, DURATION, SIZE; both 0: no range but >= 0 */
-  const char *const *choices;     /* CHOICE: the words, NULL at the end */
-  const char *metavar;            /* for help: "URL", "SECONDS" */
-  const char *help;               /* one line: for `provider show` and the manual page */
-  const char *since;              /* release that brought it: "0.1" */
+  size_t offset;              /* of the member: offsetof (struct config, member) */
+  const char *fallback;       /* the value when absent, written as in a file; NULL: zero, or a
+                                 LIST of none */
+  int64_t min, max;           /* INTEGER, DURATION, SIZE; both 0: no range but >= 0 */
+  const char *const *choices; /* CHOICE: the words, NULL at the end */
+  const char *metavar;        /* for help: "URL", "SECONDS" */
+  const char *help;           /* one line: for `provider show` and the manual page */
+  const char *since;          /* release that brought it: "0.1" */
 };
 
 /* ------------------------------------------------------------------ what the host hands over */
@@ -116,8 +116,8 @@ struct mcpauth_bytes {
 struct mcpauth_instance; /* one `provider NAME { }` block in one process */
 struct mcpauth_request;  /* one line of a stack at work for one request */
 struct mcpauth_secret;
-struct mcpauth_claims;   /* a JSON object, read-only */
-struct mcpauth_keyset;   /* verification keys, refreshed by the host */
+struct mcpauth_claims; /* a JSON object, read-only */
+struct mcpauth_keyset; /* verification keys, refreshed by the host */
 
 /* Where the request's one credential was found. */
 enum mcpauth_source {
@@ -129,18 +129,19 @@ enum mcpauth_source {
 
 struct mcpauth_credential {
   enum mcpauth_source source;
-  const char *name;           /* of the header or parameter; "" otherwise */
-  struct mcpauth_bytes value; /* 1..8192 bytes, printable ASCII but for BASIC; a secret: never log it */
+  const char *name; /* of the header or parameter; "" otherwise */
+  /* 1..8192 bytes, printable ASCII but for BASIC; a secret: never log it */
+  struct mcpauth_bytes value;
 };
 
 /* Facts about the request.  A provider that looks at anything here must not let its OK be reused:
  * reuse_ms 0. */
 struct mcpauth_facts {
   const char *request_id;
-  const char *service;      /* name of the service */
-  const char *resource;     /* its URL: what `aud` must contain (RFC 8707) */
-  const char *address;      /* numeric address of the client, after trusted_proxy */
-  const char *method;       /* GET, POST, DELETE */
+  const char *service;  /* name of the service */
+  const char *resource; /* its URL: what `aud` must contain (RFC 8707) */
+  const char *address;  /* numeric address of the client, after trusted_proxy */
+  const char *method;   /* GET, POST, DELETE */
   bool tls;
 };
 
@@ -149,11 +150,11 @@ struct mcpauth_facts {
 struct mcpauth_principal {
   const char *issuer;
   const char *subject;
-  const char *client;           /* the OAuth client, or NULL */
-  struct mcpauth_list scopes;   /* RFC 6749 scope tokens */
-  int64_t expires_at;           /* seconds since 1970; 0: the credential does not expire */
-  int64_t reuse_ms;             /* how long this answer may be reused for the same credential at the
-                                   same service; 0: never */
+  const char *client;         /* the OAuth client, or NULL */
+  struct mcpauth_list scopes; /* RFC 6749 scope tokens */
+  int64_t expires_at;         /* seconds since 1970; 0: the credential does not expire */
+  int64_t reuse_ms;           /* how long this answer may be reused for the same credential at the
+                                 same service; 0: never */
 };
 
 /* One value inside claims.  Pointers are valid as long as the claims are. */
@@ -190,7 +191,7 @@ enum mcpauth_member_type {
 struct mcpauth_member {
   const char *name; /* NULL ends the table */
   enum mcpauth_member_type type;
-  uint32_t flags;   /* MCPAUTH_REQUIRED */
+  uint32_t flags; /* MCPAUTH_REQUIRED */
 };
 
 /* ------------------------------------------------------------------ waiting for something */
@@ -200,18 +201,18 @@ struct mcpauth_member {
  * deadline passes, no continuation is called and everything outstanding is cancelled. */
 
 struct mcpauth_http_request {
-  const char *method;             /* "GET" or "POST" */
-  const char *url;                /* from your configuration: https, or http to loopback */
-  const char *const *headers;     /* "Name: value" strings, NULL at the end; may be NULL */
+  const char *method;         /* "GET" or "POST" */
+  const char *url;            /* from your configuration: https, or http to loopback */
+  const char *const *headers; /* "Name: value" strings, NULL at the end; may be NULL */
   struct mcpauth_bytes body;
-  int64_t timeout_ms;             /* 0: the request's own deadline */
-  size_t max_reply;               /* bytes; 0: 256 KiB, which is also the most */
+  int64_t timeout_ms; /* 0: the request's own deadline */
+  size_t max_reply;   /* bytes; 0: 256 KiB, which is also the most */
 };
 
 struct mcpauth_http_reply {
-  int status;                     /* 0: no answer; `error` says why */
-  const char *error;              /* "" when status is not 0 */
-  const char *content_type;       /* "" when absent */
+  int status;               /* 0: no answer; `error` says why */
+  const char *error;        /* "" when status is not 0 */
+  const char *content_type; /* "" when absent */
   struct mcpauth_bytes body;
 };
 
@@ -224,23 +225,23 @@ typedef enum mcpauth_result mcpauth_done_fn(struct mcpauth_request *rq, void *ar
 
 /* Where verification keys come from: exactly one of these. */
 struct mcpauth_keyset_source {
-  const char *jwks_uri;                  /* RFC 7517 document */
-  const char *issuer;                    /* found by OpenID discovery, then RFC 8414 */
-  const char *file;                      /* absolute path: PEM public keys or a JWKS */
-  const struct mcpauth_secret *shared;   /* HS256/384/512; at least 32 bytes */
+  const char *jwks_uri;                /* RFC 7517 document */
+  const char *issuer;                  /* found by OpenID discovery, then RFC 8414 */
+  const char *file;                    /* absolute path: PEM public keys or a JWKS */
+  const struct mcpauth_secret *shared; /* HS256/384/512; at least 32 bytes */
 };
 
 /* Rules for one token (RFC 7519, RFC 8725, RFC 9068).  Zero or NULL means the stated default. */
 struct mcpauth_jwt_policy {
-  struct mcpauth_list issuers;     /* byte-exact; required */
-  struct mcpauth_list audiences;   /* one must be in `aud`; required */
-  struct mcpauth_list algorithms;  /* empty: every asymmetric one that the keys support, or HS* for a
-                                      shared secret */
-  struct mcpauth_list types;       /* accepted `typ`, compared without case and "application/";
-                                      empty: "at+jwt" "JWT" and absent */
-  int64_t leeway_ms;               /* clock skew granted to exp, nbf, iat */
-  int64_t max_age_ms;              /* since iat; 0: no limit */
-  int64_t max_lifetime_ms;         /* exp - iat (or now); 0: no limit */
+  struct mcpauth_list issuers;    /* byte-exact; required */
+  struct mcpauth_list audiences;  /* one must be in `aud`; required */
+  struct mcpauth_list algorithms; /* empty: every asymmetric one that the keys support, or HS* for a
+                                     shared secret */
+  struct mcpauth_list types;      /* accepted `typ`, compared without case and "application/";
+                                     empty: "at+jwt" "JWT" and absent */
+  int64_t leeway_ms;              /* clock skew granted to exp, nbf, iat */
+  int64_t max_age_ms;             /* since iat; 0: no limit */
+  int64_t max_lifetime_ms;        /* exp - iat (or now); 0: no limit */
   bool require_iat, require_nbf, require_sub;
 };
 
@@ -249,9 +250,15 @@ typedef enum mcpauth_result mcpauth_jwt_fn(struct mcpauth_request *rq, void *arg
                                            enum mcpauth_result result,
                                            const struct mcpauth_claims *claims);
 
-enum mcpauth_level { MCPAUTH_LOG_ERROR = 0, MCPAUTH_LOG_WARN = 1, MCPAUTH_LOG_INFO = 2, MCPAUTH_LOG_DEBUG = 3 };
+enum mcpauth_level {
+  MCPAUTH_LOG_ERROR = 0,
+  MCPAUTH_LOG_WARN = 1,
+  MCPAUTH_LOG_INFO = 2,
+  MCPAUTH_LOG_DEBUG = 3
+};
 
-/* ------------------------------------------------------------------ what the host can do for you */
+/* ------------------------------------------------------------------ what the host can do for you
+ */
 
 /* abi 1.0.  Functions that take SELF may be called from `start` on (log and report: from `check`
  * on); those that take RQ from verify, account and continuations.  In a job thread only those
@@ -308,14 +315,15 @@ struct mcpauth_host {
 
   /* These four return MCPAUTH_PENDING, or MCPAUTH_ERROR when they cannot start; return what they
    * return.  jwt_verify may call THEN at once and then returns what THEN returned. */
-  enum mcpauth_result (*http)(struct mcpauth_request *rq, const struct mcpauth_http_request *request,
-                              mcpauth_http_fn *then, void *arg);
+  enum mcpauth_result (*http)(struct mcpauth_request *rq,
+                              const struct mcpauth_http_request *request, mcpauth_http_fn *then,
+                              void *arg);
   enum mcpauth_result (*timer)(struct mcpauth_request *rq, int64_t ms, mcpauth_timer_fn *then,
                                void *arg);
-  /* Runs WORK (ARG) in a job thread, then THEN; RELEASE (ARG) when both are over, or after WORK when
-   * the request was cancelled.  Too many stuck jobs of an instance: MCPAUTH_UNAVAIL. */
-  enum mcpauth_result (*job)(struct mcpauth_request *rq, mcpauth_job_fn *work, mcpauth_done_fn *then,
-                             void *arg, void (*release)(void *arg));
+  /* Runs WORK (ARG) in a job thread, then THEN; RELEASE (ARG) when both are over, or after WORK
+   * when the request was cancelled.  Too many stuck jobs of an instance: MCPAUTH_UNAVAIL. */
+  enum mcpauth_result (*job)(struct mcpauth_request *rq, mcpauth_job_fn *work,
+                             mcpauth_done_fn *then, void *arg, void (*release)(void *arg));
   enum mcpauth_result (*jwt_verify)(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
                                     const struct mcpauth_jwt_policy *policy,
                                     struct mcpauth_bytes token, mcpauth_jwt_fn *then, void *arg);
@@ -344,8 +352,8 @@ struct mcpauth_host {
   /* Files of an instance.  `watch_file` (from `start`) calls CHANGED in the loop thread with the
    * whole content now, and again whenever the file has changed (looked at once a second): 0 keeps
    * the new content, -1 keeps the old and logs.  In `check` it looks once.  The first call's -1, or
-   * an unsafe or unreadable file, makes watch_file fail.  NULL content never happens.  Ownership and
-   * mode are judged as for secret files. */
+   * an unsafe or unreadable file, makes watch_file fail.  NULL content never happens.  Ownership
+   * and mode are judged as for secret files. */
   int (*watch_file)(struct mcpauth_instance *self, const char *path, size_t max_size,
                     int (*changed)(void *arg, struct mcpauth_bytes content), void *arg);
   /* Adds one use of the thing called KEY (a token's id) by the client at ADDRESS; kept in the state
@@ -369,8 +377,8 @@ struct mcpauth_host {
    * administrator, and *NAME is the member at fault. */
   const char *(*json_misfit)(const struct mcpauth_claims *object,
                              const struct mcpauth_member *table, const char **name);
-  /* [any thread] Seconds since 1970 of "2027-01-01T00:00:00Z"; 0 when TEXT is NULL, -1 when it is no
-   * time. */
+  /* [any thread] Seconds since 1970 of "2027-01-01T00:00:00Z"; 0 when TEXT is NULL, -1 when it is
+   * no time. */
   int64_t (*time_of)(const char *text);
 };
 
@@ -396,7 +404,7 @@ struct mcpauth_provider {
   const char *description; /* one line */
   uint32_t flags;
   const struct mcpauth_option *options; /* ends with a NULL name; may be NULL */
-  size_t config_size;   /* of the struct that the offsets are in */
+  size_t config_size;                   /* of the struct that the offsets are in */
 
   /* A NULL callback means: not capable.  At least one of verify and account must be there. */
 
@@ -439,7 +447,8 @@ struct mcpauth_registration {
   const struct mcpauth_provider *provider;
 };
 
-/* ELF note "mcpauth", type 1, descriptor: the ABI as a 32-bit number in the machine's byte order. */
+/* ELF note "mcpauth", type 1, descriptor: the ABI as a 32-bit number in the machine's byte order.
+ */
 #define MCPAUTH_NOTE                                                                               \
   __attribute__((section(".note.mcpauth"), used, aligned(4))) static const struct {                \
     uint32_t name_size, descriptor_size, type;                                                     \

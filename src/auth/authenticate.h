@@ -8,8 +8,8 @@
 #include "auth/stack.h"
 #include "util/buf.h"
 
-struct auth;        /* one worker's: instances, caches, fetcher, jobs */
-struct auth_run;    /* one request at work */
+struct auth;     /* one worker's: instances, caches, fetcher, jobs */
+struct auth_run; /* one request at work */
 
 /* A grant: the only key to src/http/upstream.h in the request's state machine.  Made by
  * authenticate.c alone. */
@@ -31,9 +31,9 @@ struct trace_line {
 
 struct auth_outcome {
   enum verdict verdict;
-  int status;                /* 200 for a grant, else 401 403 500 503 (design 7) */
-  enum mcpauth_why why;      /* for the description */
-  struct grant *grant;       /* of VERDICT_GRANT: now the receiver's */
+  int status;           /* 200 for a grant, else 401 403 500 503 (design 7) */
+  enum mcpauth_why why; /* for the description */
+  struct grant *grant;  /* of VERDICT_GRANT: now the receiver's */
   const struct trace_line *trace;
   size_t n_trace;
   const struct trace_line *decided; /* the line that decided, or NULL */
@@ -43,7 +43,7 @@ struct auth_request {
   const struct config_service *service;
   const struct mcpauth_credential *credential; /* NULL: none */
   struct mcpauth_facts facts;
-  struct arena *arena;      /* lives until done or cancel has returned */
+  struct arena *arena; /* lives until done or cancel has returned */
 };
 
 typedef void auth_done_fn(void *arg, const struct auth_outcome *outcome);
@@ -59,9 +59,9 @@ struct auth_options {
   struct loop *loop;
   struct jobs *jobs;
   struct fetcher *fetcher;
-  struct shm *shm;          /* NULL: no revocations are looked at */
-  const char *state_dir;    /* NULL: no uses are counted, no key sets kept */
-  bool dry_run;             /* explain: nothing is counted, no identity reused */
+  struct shm *shm;       /* NULL: no revocations are looked at */
+  const char *state_dir; /* NULL: no uses are counted, no key sets kept */
+  bool dry_run;          /* explain: nothing is counted, no identity reused */
 };
 struct auth *auth_new(const struct auth_options *o, struct err *e);
 void auth_free(struct auth *a);

@@ -1,6 +1,7 @@
 /* Loads providers from plugindir (design 8.1, security.md c.7): name grammar, owner and mode of the
  * file and of everything above it, judged on open descriptors; the ELF note before anything runs;
- * by absolute path, bound at once; device and inode compared afterwards; ABI and table validated. */
+ * by absolute path, bound at once; device and inode compared afterwards; ABI and table validated.
+ */
 #ifndef AUTH_LOADER_H
 #define AUTH_LOADER_H
 
@@ -21,7 +22,8 @@ const struct mcpauth_provider *loader_open(struct loader *l, const char *name_or
 size_t loader_names(struct loader *l, struct arena *arena, const char ***ret);
 
 /* Both defined in host.c: the functions that providers get, and one run of a provider's `check` on
- * an instance that exists for that call only (0; or -1 with E, and *RET_OPTION when it named one). */
+ * an instance that exists for that call only (0; or -1 with E, and *RET_OPTION when it named one).
+ */
 extern const struct mcpauth_host host_functions;
 int host_check(const struct config_provider *p, const char **ret_option, struct err *e);
 

@@ -1,5 +1,5 @@
-/* The stack evaluator: a pure function of (controls, results); design section 6 and mcpauth.d(5) have
- * the table and the three verdicts.  The product's heart: keep it on one screen. */
+/* The stack evaluator: a pure function of (controls, results); design section 6 and mcpauth.d(5)
+ * have the table and the three verdicts.  The product's heart: keep it on one screen. */
 #ifndef AUTH_STACK_H
 #define AUTH_STACK_H
 

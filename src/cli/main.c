@@ -53,7 +53,8 @@ static void help(FILE *to)
   fputs("usage: mcpauth [-c DIR] [--state-dir DIR] [--control PATH] COMMAND ...\n\n", to);
   for (size_t i = 0; i < ARRAY_SIZE(commands) && commands[i]; i++)
     fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-  fputs("\nExample: mcpauth check -v\n`mcpauth COMMAND --help` says more; see also mcpauth(1).\n", to);
+  fputs("\nExample: mcpauth check -v\n`mcpauth COMMAND --help` says more; see also mcpauth(1).\n",
+        to);
 }
 
 static int command_help(const struct cli_command *c)

@@ -39,28 +39,28 @@ struct config_risks {
 /* listen ADDRESS:PORT | [V6]:PORT | unix:/PATH | systemd:NAME  [{ certificate, key }] */
 struct config_listen {
   struct config_at at;
-  const char *text; /* as written: the identity of the socket across reloads */
+  const char *text;                /* as written: the identity of the socket across reloads */
   struct sockaddr_storage address; /* ss_family 0 for systemd */
   socklen_t address_len;
-  const char *systemd_name;         /* FileDescriptorName, or NULL */
-  const char *tls_certificate;      /* PEM content of the chain; NULL: plain */
-  const struct secret *tls_key;     /* PEM content */
-  const char *unix_mode;            /* octal, default "0666" for unix sockets */
+  const char *systemd_name;     /* FileDescriptorName, or NULL */
+  const char *tls_certificate;  /* PEM content of the chain; NULL: plain */
+  const struct secret *tls_key; /* PEM content */
+  const char *unix_mode;        /* octal, default "0666" for unix sockets */
 };
 
 /* One `provider NAME { }` that a stack names. */
 struct config_provider {
   struct config_at at;
-  const char *name;   /* the instance */
-  const char *module; /* the .so without its ending */
+  const char *name;                     /* the instance */
+  const char *module;                   /* the .so without its ending */
   const struct mcpauth_provider *table; /* of the loaded module */
-  void *config;       /* the module's own struct, filled from its table */
-  const char *path;   /* absolute, of the .so */
-  const char *ca_file;      /* for the host's fetches on its behalf; NULL: the hub's */
-  const char *egress_proxy; /* same */
-  struct config_words scopes; /* given to everybody that it recognises */
-  int64_t deadline_ms;        /* of one call, default 5 s */
-  unsigned index;             /* 0.. in config.providers */
+  void *config;                         /* the module's own struct, filled from its table */
+  const char *path;                     /* absolute, of the .so */
+  const char *ca_file;                  /* for the host's fetches on its behalf; NULL: the hub's */
+  const char *egress_proxy;             /* same */
+  struct config_words scopes;           /* given to everybody that it recognises */
+  int64_t deadline_ms;                  /* of one call, default 5 s */
+  unsigned index;                       /* 0.. in config.providers */
 };
 
 struct config_line {
@@ -97,11 +97,11 @@ struct config_upstream {
   struct url parts;        /* of url */
   const char *unix_socket; /* upstream unix:/run/x.sock http://name/mcp */
   enum upstream_auth_kind auth;
-  const char *auth_header;          /* of UPSTREAM_AUTH_HEADER */
+  const char *auth_header; /* of UPSTREAM_AUTH_HEADER */
   const struct secret *auth_secret;
   const char *ca_file, *egress_proxy; /* NULL: the hub's */
-  int64_t connect_timeout_ms; /* 5 s */
-  int64_t first_byte_timeout_ms; /* 60 s; 0: none */
+  int64_t connect_timeout_ms;         /* 5 s */
+  int64_t first_byte_timeout_ms;      /* 60 s; 0: none */
 };
 
 struct config_service {
@@ -115,7 +115,7 @@ struct config_service {
   struct config_upstream upstream;
   struct config_accept *accept;
   size_t n_accept;
-  struct config_stack stack; /* hub account lines first */
+  struct config_stack stack;           /* hub account lines first */
   const struct config_scope **require; /* hub's and its own, sorted by name, no duplicates */
   size_t n_require;
   const struct config_scope **login_scope; /* challenge and scopes_supported; sorted */
@@ -123,12 +123,12 @@ struct config_service {
   struct config_words authorization_servers; /* empty: no metadata document */
   struct config_words forward_header, forward_query, return_header;
   struct config_words allow_origin;
-  bool anonymous;       /* `anonymous *` */
-  size_t max_body;      /* 4 MiB */
-  int64_t call_limit_ms; /* 1 h: the most that one exchange may take, streams that stand open
-                            excluded */
+  bool anonymous;            /* `anonymous *` */
+  size_t max_body;           /* 4 MiB */
+  int64_t call_limit_ms;     /* 1 h: the most that one exchange may take, streams that stand open
+                                excluded */
   int64_t stream_max_age_ms; /* 24 h */
-  unsigned index;       /* 0.. in config.services */
+  unsigned index;            /* 0.. in config.services */
 };
 
 struct config_limits {
@@ -144,23 +144,23 @@ struct config_limits {
 struct config {
   struct arena *arena;
   const char *dir;
-  const char *canonical;   /* what config_print writes */
+  const char *canonical;     /* what config_print writes */
   struct config_words notes; /* one sentence each, for `mcpauth check -v`: risks that were accepted,
                                 and who may do what at which service */
   char fingerprint[65]; /* SHA-256 of the effective configuration, secrets included: two that are
                            equal need no reload */
 
-  const char *public_url;  /* origin, no path, no trailing slash */
+  const char *public_url; /* origin, no path, no trailing slash */
   struct url public_parts;
-  bool loopback_only;      /* every listener is loopback or unix */
+  bool loopback_only; /* every listener is loopback or unix */
   struct config_listen *listen;
   size_t n_listen;
   struct config_listen *admin_listen;
   size_t n_admin_listen;
-  const char *user;        /* NULL: stay who we are */
+  const char *user; /* NULL: stay who we are */
   const char *state_dir;
-  unsigned workers;        /* 0: one a core */
-  unsigned job_threads;    /* a worker; 4 */
+  unsigned workers;     /* 0: one a core */
+  unsigned job_threads; /* a worker; 4 */
   int64_t drain_timeout_ms, watchdog_ms;
   unsigned max_generations;
   struct config_words trusted_proxy; /* CIDRs, and "unix" */
@@ -168,15 +168,15 @@ struct config {
   const char *ca_file, *egress_proxy;
 
   enum audit_to audit_to;
-  const char *audit_file;  /* NULL: audit.log in the state directory */
+  const char *audit_file; /* NULL: audit.log in the state directory */
   bool audit_sync_strict;
   size_t audit_rotate_size; /* 0: never */
   unsigned audit_keep;
-  int log_level;            /* enum mcpauth_level */
+  int log_level; /* enum mcpauth_level */
   bool log_json;
 
   struct config_limits limits;
-  struct config_scope **scopes;   /* by name */
+  struct config_scope **scopes; /* by name */
   size_t n_scopes;
   struct config_provider *providers; /* those that stacks name */
   size_t n_providers;

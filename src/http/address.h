@@ -1,4 +1,5 @@
-/* Networks and client addresses: CIDR lists, and who the client is behind trusted proxies.  Pure. */
+/* Networks and client addresses: CIDR lists, and who the client is behind trusted proxies.  Pure.
+ */
 #ifndef HTTP_ADDRESS_H
 #define HTTP_ADDRESS_H
 

@@ -41,7 +41,7 @@ static inline int steal_fd(int *fd)
     stolen_;                                                                                       \
   })
 
-#define ARRAY_SIZE(a)                     (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member)   ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

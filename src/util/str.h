@@ -14,7 +14,10 @@ struct str {
 
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
 /* The same where C wants a constant: in static tables. */
-#define STR_INIT(literal) {"" literal, sizeof(literal) - 1}
+#define STR_INIT(literal)                                                                          \
+  {                                                                                                \
+    "" literal, sizeof(literal) - 1                                                                \
+  }
 /* printf ("%.*s", STR_ARG (s)) */
 #define STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
 

@@ -8,12 +8,12 @@
 
 struct url {
   bool https;
-  struct str host;   /* without brackets; lower case is required */
+  struct str host;      /* without brackets; lower case is required */
   struct str authority; /* host[:port] as written */
-  uint16_t port;     /* the scheme's own when none is written */
+  uint16_t port;        /* the scheme's own when none is written */
   bool port_written;
-  struct str path;   /* begins with '/' or is empty */
-  struct str query;  /* without '?'; .p NULL when there is none */
+  struct str path;  /* begins with '/' or is empty */
+  struct str query; /* without '?'; .p NULL when there is none */
 };
 
 /* Parts point into TEXT. */
