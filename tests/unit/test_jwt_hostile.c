@@ -125,7 +125,7 @@ static void a_token_past_8_kib_is_malformed(void **state)
   }
 }
 
-/* row 12: many small values. */
+/* rows 12 and 161: many small values. */
 static void too_many_values_are_malformed(void **state)
 {
   (void)state;
