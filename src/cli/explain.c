@@ -392,7 +392,7 @@ static const struct option long_options[] = {
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
-  struct explain x = {.cli = cli, .address = "127.0.0.1", .arena = arena_new(MIB(16))};
+  struct explain x = {.cli = cli, .address = "127.0.0.1"};
   for (int o; (o = getopt_long(argc, argv, "", long_options, NULL)) != -1;)
     if (o == 't')
       x.token_file = optarg;
@@ -400,8 +400,12 @@ static int run(const struct cli *cli, int argc, char **argv)
       x.address = optarg;
     else
       return cli_usage(&cmd_explain, "unknown option");
-  if (x.arena == NULL || optind != argc - 1)
+  if (optind != argc - 1)
     return cli_usage(&cmd_explain, "it takes the name of one service");
+  if ((x.arena = arena_new(MIB(16))) == NULL) {
+    fail("out of memory");
+    return CLI_FAILED;
+  }
   x.service_name = argv[optind];
   log_init("mcpauth", false, MCPAUTH_LOG_WARN);
   int rc = explain(&x);
