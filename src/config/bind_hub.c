@@ -73,14 +73,34 @@ static void custom_user(struct binder *b, const struct statement *s, void *targe
   *(const char **)target = bind_dup(b, name.text);
 }
 
-/* Shorter prefixes name so much of the Internet that anybody may claim any address. */
-enum { PREFIX_LEAST_V4 = 8, PREFIX_LEAST_V6 = 16 };
+/* Shorter prefixes name so much of the Internet that anybody may claim any address; fc00::/7 and
+ * 10.0.0.0/8 are private. */
+enum { PREFIX_LEAST_V4 = 8, PREFIX_LEAST_V6 = 7 };
+
+/* Whether the first PREFIX bits of A and B are the same. */
+static bool same_bits(const unsigned char *a, const unsigned char *b, uint64_t prefix)
+{
+  size_t whole = (size_t)(prefix / 8);
+  unsigned rest = (unsigned)(prefix % 8);
+  return memcmp(a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+}
+
+/* IPv4 addresses are compared as ::ffff:0:0/96, so a short IPv6 network can contain them all. */
+static bool too_wide(const unsigned char address[16], bool v4, uint64_t prefix)
+{
+  static const unsigned char mapped[16] = {[10] = 0xff, [11] = 0xff};
+  if (v4)
+    return prefix < PREFIX_LEAST_V4;
+  uint64_t common = prefix < 96 ? prefix : 96;
+  return prefix < PREFIX_LEAST_V6 ||
+         (same_bits(address, mapped, common) && prefix < 96 + PREFIX_LEAST_V4);
+}
 
 /* An address, with or without /PREFIX. */
 static int check_network(const char *text, bool *ret_wide)
 {
   char address[64];
-  unsigned char raw[16];
+  unsigned char raw[16] = {0};
   struct str all = str_of(text);
   size_t slash = str_chr(all, '/');
   if (slash >= sizeof address)
@@ -90,10 +110,10 @@ static int check_network(const char *text, bool *ret_wide)
   bool v4 = inet_pton(AF_INET, address, raw) == 1;
   if (!v4 && inet_pton(AF_INET6, address, raw) != 1)
     return -1;
-  uint64_t prefix = v4 ? 32 : 128, most = prefix;
+  uint64_t most = v4 ? 32 : 128, prefix = most;
   if (slash < all.n && !str_u64(str_slice(all, slash + 1, all.n), most, &prefix))
     return -1;
-  *ret_wide = prefix < (v4 ? PREFIX_LEAST_V4 : PREFIX_LEAST_V6);
+  *ret_wide = too_wide(raw, v4, prefix);
   return 0;
 }
 

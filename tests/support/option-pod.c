@@ -1,5 +1,5 @@
-/* Prints the host's option tables as POD: `option-pod BLOCK`, one item a statement, for the sections
- * of mcpauth.d(5).  tests/hub/test_manual.py fails when the page says something else. */
+/* Prints the host's option tables as POD: `option-pod BLOCK`, one item a statement, for the
+ * sections of mcpauth.d(5).  tests/hub/test_manual.py fails when the page says something else. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,9 +8,8 @@
 #include "config/values.h"
 #include "util/cleanup.h"
 
-static const struct block_rows *const blocks[] = {&hub_rows,      &admin_rows, &listen_rows,
-                                                  &provider_rows, &scope_rows, &stack_rows,
-                                                  &service_rows};
+static const struct block_rows *const blocks[] = {
+    &hub_rows, &admin_rows, &listen_rows, &provider_rows, &scope_rows, &stack_rows, &service_rows};
 
 static void put_value(const struct mcpauth_option *o, int64_t value)
 {
