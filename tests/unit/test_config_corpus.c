@@ -237,7 +237,7 @@ static void run_file(const char *name, bool (*judge)(const struct corpus_case *)
   assert_true(n >= least);
 }
 
-/* row 138, row 139, row 140, row 142, row 143, row 144: nothing broken loads, and each says where
+/* rows 81, 121, 138, 139, 140, 142, 143, 144 and 145: nothing broken loads, and each says where
  */
 static void test_every_broken_configuration_is_refused_at_its_place(void **state)
 {
