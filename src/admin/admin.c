@@ -134,6 +134,13 @@ static void on_refused(void *self, struct http_request *rq, int status, const ch
 
 /* ---- life */
 
+/* One write: the leader takes it as the whole text. */
+static void say(const struct admin *a, const char *text)
+{
+  if (write(a->args->leader_fd, text, strlen(text)) < 0)
+    log_error("cannot tell the leader: %s", strerror(errno));
+}
+
 static void on_empty(void *arg)
 {
   struct admin *a = arg;
@@ -163,6 +170,8 @@ static void on_leader(struct watch *w, uint32_t events)
     a->draining = true;
     loop_timer_set(a->loop, &a->drain, DRAIN_MS);
     http_server_drain(a->server, on_empty, a);
+    if (a->leader.fd >= 0)
+      say(a, "a");
   }
 }
 
@@ -213,13 +222,6 @@ static int make(struct admin *a, struct err *e)
       loop_timer_set(a->loop, &a->second, 0) < 0)
     return err_set(e, "cannot watch the leader: %s", strerror(errno));
   return 0;
-}
-
-/* One write: the leader takes it as the whole text. */
-static void say(const struct admin *a, const char *text)
-{
-  if (write(a->args->leader_fd, text, strlen(text)) < 0)
-    log_error("cannot tell the leader: %s", strerror(errno));
 }
 
 int admin_main(const struct admin_args *args)

@@ -38,7 +38,7 @@ struct member {
   struct crew *crew;
   unsigned number; /* 0: admin */
   int pid;         /* 0: not running */
-  bool ready, failing;
+  bool ready, failing, retired;
   int64_t started_ms, backoff_ms;
   uint64_t turns;
   unsigned stale; /* looks since its loop has turned */
@@ -57,7 +57,7 @@ struct crew {
   bool started, ending;
   struct timer watchdog, deadline;
   int64_t look_ms; /* of the watchdog */
-  bool shut;
+  bool shut, told_retired;
 };
 
 static const char *name_of(const struct member *m, char out[24])
@@ -135,7 +135,7 @@ static int start_member(struct crew *c, struct member *m, struct err *e)
   m->turns = 0;
   m->stale = 0;
   m->n_failure = 0;
-  m->failing = false;
+  m->failing = m->retired = false;
   c->events.changed(c->events.self);
   return 0;
 }
@@ -202,6 +202,7 @@ static void crashed(struct member *m, const char *text)
 }
 
 static void read_link(struct member *m);
+static void tell_retired(struct crew *c);
 
 static void member_ended(struct member *m, int status)
 {
@@ -220,6 +221,7 @@ static void member_ended(struct member *m, int status)
     crashed(m, text);
   else if (status != 0)
     log_warn("%s", text);
+  tell_retired(c);
   if (c->ending && is_empty(c))
     c->events.empty(c->events.self);
 }
@@ -250,11 +252,25 @@ static void member_ready(struct member *m)
   }
 }
 
+/* Once, when the last of those who live has stopped accepting. */
+static void tell_retired(struct crew *c)
+{
+  for (size_t i = 0; i < c->n; i++)
+    if (c->members[i].pid && !c->members[i].retired)
+      return;
+  if (!c->ending || c->told_retired)
+    return;
+  c->told_retired = true;
+  c->events.retired(c->events.self);
+}
+
 static void take(struct member *m, const char *p, size_t n)
 {
   for (; n > 0 && !m->failing; p++, n--)
     if (*p == WORKER_READY)
       member_ready(m);
+    else if (*p == WORKER_RETIRED)
+      m->retired = true;
     else if (*p == WORKER_FAILED)
       m->failing = true; /* all that follows is the text, in however many pieces */
   size_t room = sizeof m->failure - m->n_failure;
@@ -263,6 +279,7 @@ static void take(struct member *m, const char *p, size_t n)
   if (n)
     memcpy(m->failure + m->n_failure, p, n);
   m->n_failure += n;
+  tell_retired(m->crew);
 }
 
 static void read_link(struct member *m)

@@ -21,6 +21,7 @@ struct crew_events {
   void (*ready)(void *self);                    /* the first time that everybody is ready */
   void (*failed)(void *self, const char *text); /* somebody ended before that time */
   void (*changed)(void *self);                  /* the list of members */
+  void (*retired)(void *self);                  /* ending: nobody accepts any more */
   void (*empty)(void *self);                    /* all have ended, after drain or shutdown */
 };
 

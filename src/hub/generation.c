@@ -97,6 +97,9 @@ static void take(struct generation *g, const struct link_packet *p)
   case LINK_CREW:
     take_crew(g, p);
     break;
+  case LINK_RETIRED:
+    g->events->retired(g->events->self, g);
+    break;
   case LINK_READY:
     if (g->state != GENERATION_LOADING)
       break;

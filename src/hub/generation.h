@@ -26,6 +26,8 @@ struct generation_events {
   void (*ready)(void *self, struct generation *g);
   void (*unchanged)(void *self, struct generation *g);
   void (*failed)(void *self, struct generation *g, const char *text);
+  /* It was told to drain, and accepts no more. */
+  void (*retired)(void *self, struct generation *g);
   /* Its leader has died although it was serving. */
   void (*lost)(void *self, struct generation *g);
   /* No process of it is left: G is freed after this. */

@@ -222,6 +222,13 @@ static void on_crew_ready(void *self)
   link_send(ld->args->link_fd, LINK_READY, "", 0, -1);
 }
 
+static void on_crew_retired(void *self)
+{
+  struct leader *ld = self;
+  if (ld->link.fd >= 0)
+    link_send(ld->link.fd, LINK_RETIRED, "", 0, -1);
+}
+
 static void on_crew_empty(void *self)
 {
   struct leader *ld = self;
@@ -315,7 +322,8 @@ static int make_crew(struct leader *ld, struct err *e)
       .log_json = ld->config->log_json,
       .log_level = ld->config->log_level,
   };
-  const struct crew_events ev = {ld, on_crew_ready, on_crew_failed, on_crew_changed, on_crew_empty};
+  const struct crew_events ev = {
+      ld, on_crew_ready, on_crew_failed, on_crew_changed, on_crew_retired, on_crew_empty};
   if ((ld->loop = loop_new(e)) == NULL || watch_all(ld, e) < 0 ||
       (ld->crew = crew_new(ld->loop, &o, &ev, e)) == NULL)
     return -1;

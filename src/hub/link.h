@@ -22,6 +22,7 @@ enum link_kind {
   LINK_FAILED,    /* text, lines: the configuration was refused, or a worker did not start */
   LINK_UNCHANGED, /* the configuration is the one that is being served */
   LINK_CREW,      /* struct link_member[]: whenever somebody was started or has ended */
+  LINK_RETIRED,   /* told to drain: nobody of it accepts any more */
   /* master to leader */
   LINK_SOCKET,         /* the listening socket comes with it; to LINK_FACTS: go on */
   LINK_REFUSED,        /* text */

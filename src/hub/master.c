@@ -25,6 +25,7 @@
 
 enum {
   LIVED_WELL_MS = 10000, /* a leader that dies later is replaced at once */
+  RETIRE_MS = 2000,      /* the most that a reload waits for the old generation to stop accepting */
   RESPAWN_FIRST_MS = 500,
   RESPAWN_MOST_MS = 10000,
 };
@@ -157,6 +158,15 @@ static void say_what_next(const struct master *m, const struct generation *g)
              m->o->confdir);
 }
 
+/* Connections that are made from now on meet the new generation: so can be said. */
+static void taken_up(struct master *m, enum reload_result result)
+{
+  m->retiring = NULL;
+  loop_timer_stop(m->loop, &m->retire);
+  notify_ready();
+  reload_done(m, result, "");
+}
+
 static void on_ready(void *self, struct generation *g)
 {
   struct master *m = self;
@@ -179,11 +189,24 @@ static void on_ready(void *self, struct generation *g)
   log_info("generation %llu serves: %u services", (unsigned long long)g->number, g->facts.services);
   say_what_next(m, g);
   notify_status("generation %llu, %u services", (unsigned long long)g->number, g->facts.services);
-  notify_ready();
   if (old)
     generation_drain(old);
   limit_draining(m, g->facts.max_generations);
-  reload_done(m, old ? RELOAD_TAKEN : RELOAD_STARTED, "");
+  m->retiring = old;
+  if (old == NULL || loop_timer_set(m->loop, &m->retire, RETIRE_MS) < 0)
+    taken_up(m, RELOAD_STARTED);
+}
+
+static void on_retired(void *self, struct generation *g)
+{
+  struct master *m = self;
+  if (m->retiring == g)
+    taken_up(m, RELOAD_TAKEN);
+}
+
+static void on_retire(struct timer *t)
+{
+  taken_up(container_of(t, struct master, retire), RELOAD_TAKEN);
 }
 
 static void on_unchanged(void *self, struct generation *g)
@@ -255,6 +278,7 @@ static void on_ended(void *self, struct generation *g)
 {
   struct master *m = self;
   log_debug("generation %llu has ended", (unsigned long long)g->number);
+  on_retired(m, g);
   if (m->serving == g) /* its leader drained by itself: nobody asked it to */
     m->serving = NULL;
 }
@@ -279,7 +303,8 @@ void master_stop(struct master *m, bool now)
       generation_shutdown(g);
     else
       generation_quit(g);
-  m->loading = NULL;
+  m->loading = m->retiring = NULL;
+  loop_timer_stop(m->loop, &m->retire);
   end_if_empty(m);
 }
 
@@ -376,6 +401,8 @@ static int prepare(struct master *m, struct err *e)
   shm_attach(m->shm, getpid());
   m->respawn.fire = respawn;
   m->watchdog.fire = on_watchdog;
+  m->pace.fire = reload_pace;
+  m->retire.fire = on_retire;
   if (watch_signals(m, e) < 0 || !(m->control = control_open(m->loop, m->o->control, &handler, e)))
     return -1;
   if (notify_watchdog_ms() > 0 && loop_timer_set(m->loop, &m->watchdog, 0) < 0)
@@ -392,8 +419,8 @@ int master_run(const struct master_options *o)
   m.log_level = MCPAUTH_LOG_INFO;
   snprintf(m.daemon, sizeof m.daemon, "%ld.%lld", (long)getpid(), (long long)clock_wall_ms());
   log_init("master", m.log_json, m.log_level);
-  m.events = (struct generation_events){&m,           on_listen, on_facts, on_ready,
-                                        on_unchanged, on_failed, on_lost,  on_ended};
+  m.events = (struct generation_events){&m,        on_listen,  on_facts, on_ready, on_unchanged,
+                                        on_failed, on_retired, on_lost,  on_ended};
   if (prepare(&m, &e) < 0 || master_load(&m) < 0) {
     if (e.text[0])
       log_error("%s", e.text);

@@ -22,13 +22,14 @@ struct master {
   struct listeners *listeners;
   struct generation_events events;
   struct watch signals;
-  struct timer respawn, watchdog;
+  struct timer respawn, watchdog, pace, retire;
   int64_t started_ms, serving_since_ms, respawn_ms;
   bool started_once, stopping;
   int status; /* of the process, at its end */
 
   struct generation *generations; /* all, newest first */
   struct generation *loading, *serving;
+  struct generation *retiring; /* may still accept: whoever asked for the reload waits for it */
   uint64_t last_number;
 
   /* reload.c */
@@ -47,6 +48,7 @@ void master_stop(struct master *m, bool now);
  * what they want taken up may have been written after this one was read.  C may be NULL (SIGHUP).
  */
 enum reload_result { RELOAD_STARTED = 1, RELOAD_TAKEN, RELOAD_UNCHANGED, RELOAD_FAILED };
+void reload_pace(struct timer *t); /* of m->pace */
 void reload_ask(struct master *m, struct control_client *c);
 void reload_done(struct master *m, enum reload_result result, const char *text);
 void reload_forget(struct master *m, struct control_client *c);

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "hub/notify.h"
-#include "ops/log.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
+
+enum { PACE_MS = 250 };
 
 static void add(struct control_client **list, struct control_client *c)
 {
@@ -44,6 +46,33 @@ static void answer(struct control_client *list, struct str text, const char *err
   }
 }
 
+static void load_now(struct master *m)
+{
+  notify_reloading();
+  notify_status("reloading");
+  if (master_load(m) < 0)
+    reload_done(m, RELOAD_FAILED, "cannot start a leader: see the log");
+}
+
+void reload_pace(struct timer *t)
+{
+  struct master *m = container_of(t, struct master, pace);
+  if (!m->loading && !m->retiring &&
+      !m->stopping) /* else what began in the meantime answers those who wait */
+    load_now(m);
+}
+
+/* A generation serves for a moment before the next one may follow: in a storm of requests those
+ * that drain would else be ended before their clients are answered. */
+static void load_soon(struct master *m)
+{
+  int64_t wait = m->serving_since_ms + PACE_MS - clock_mono_ms();
+  if (m->pace.slot)
+    return;
+  if (m->serving == NULL || wait <= 0 || loop_timer_set(m->loop, &m->pace, wait) < 0)
+    load_now(m);
+}
+
 void reload_ask(struct master *m, struct control_client *c)
 {
   if (m->stopping) {
@@ -51,16 +80,13 @@ void reload_ask(struct master *m, struct control_client *c)
       control_finish(c, "the daemon is stopping");
     return;
   }
-  if (m->loading) {
+  if (m->loading || m->retiring) {
     m->again = true;
     add(&m->next, c);
     return;
   }
-  notify_reloading();
-  notify_status("reloading");
   add(&m->asked, c);
-  if (master_load(m) < 0)
-    reload_done(m, RELOAD_FAILED, "cannot start a leader: see the log");
+  load_soon(m);
 }
 
 static void count(struct master *m, enum reload_result result, const char *text)
@@ -113,9 +139,7 @@ void reload_done(struct master *m, enum reload_result result, const char *text)
   m->again = false;
   m->asked = m->next;
   m->next = NULL;
-  notify_reloading();
-  if (master_load(m) < 0)
-    reload_done(m, RELOAD_FAILED, "cannot start a leader: see the log");
+  load_soon(m);
 }
 
 void reload_abandon(struct master *m)
@@ -123,6 +147,7 @@ void reload_abandon(struct master *m)
   struct control_client *asked = m->asked, *next = m->next;
   m->asked = m->next = NULL;
   m->again = false;
+  loop_timer_stop(m->loop, &m->pace);
   answer(asked, STR(""), "the daemon is stopping");
   answer(next, STR(""), "the daemon is stopping");
 }

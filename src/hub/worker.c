@@ -226,6 +226,8 @@ static void start_drain(struct worker *w)
   w->hub.state_writable = false; /* not ready any more */
   loop_timer_set(w->hub.loop, &w->drain, w->hub.config->drain_timeout_ms);
   http_server_drain(w->hub.server, on_empty, w);
+  if (w->leader.fd >= 0)
+    say(w, WORKER_RETIRED, "");
 }
 
 static void on_leader(struct watch *watch, uint32_t events)

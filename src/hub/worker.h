@@ -21,12 +21,14 @@ struct worker_args {
 /* Messages, one byte each.  To the worker: DRAIN (stop accepting, finish, exit 0), QUIT (the same,
  * and no other generation follows: idle connections are closed at once), SHUTDOWN (end
  * every request now, exit 0); end of file means that the leader died: as DRAIN.  From the worker:
- * READY once it serves; FAILED followed by the error text up to end of file. */
+ * READY once it serves; RETIRED once it accepts no more; FAILED followed by the error text up to
+ * end of file. */
 enum worker_message {
   WORKER_DRAIN = 'd',
   WORKER_QUIT = 'q',
   WORKER_SHUTDOWN = 's',
   WORKER_READY = 'r',
+  WORKER_RETIRED = 'a',
   WORKER_FAILED = 'f'
 };
 
