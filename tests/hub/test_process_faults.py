@@ -73,9 +73,10 @@ def test_a_provider_that_hangs_while_loading_is_a_refused_reload(hub, upstream, 
 
 # row 133: the watchdog, with a real provider that spins in the loop
 def test_a_provider_that_spins_costs_one_worker_for_the_time_of_the_watchdog(hub, upstream):
-    h = hub(conf(upstream), hub='watchdog 1s', workers=2)
+    h = hub(conf(upstream), hub='watchdog 3s', workers=2)
     with pytest.raises(OSError):
         h.call('/notes', token='fault/trouble.spin', timeout=20)
+    h.wait_log(r'worker \d ended by signal 9')
     assert re.search(r'worker \d: its loop has not turned', h.log)
     assert h.call('/open').status == 200
     assert h.metrics()['mcpauth_worker_crashes_total'] == 1
