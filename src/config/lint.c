@@ -76,10 +76,11 @@ void risks_end(struct binder *b, const struct risks *risks)
                   risks->v[i].name);
 }
 
-__attribute__((format(printf, 5, 0))) static void report(struct binder *b,
-                                                         enum config_severity severity,
-                                                         const char *name, struct config_at at,
-                                                         const char *format, va_list ap)
+static void report(struct binder *b, enum config_severity severity, const char *name,
+                   struct config_at at, const char *format, va_list ap)
+    __attribute__((format(printf, 5, 0)));
+static void report(struct binder *b, enum config_severity severity, const char *name,
+                   struct config_at at, const char *format, va_list ap)
 {
   char text[900];
   bool here = accepted(b->risks, name), there = accepted(b->more_risks, name);

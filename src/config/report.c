@@ -33,10 +33,11 @@ static bool room_for(struct findings *f, enum config_severity severity)
   return f->kept_errors++ < REPORT_ERRORS_MOST;
 }
 
-__attribute__((format(printf, 5, 0))) static void add(struct findings *f,
-                                                      enum config_severity severity,
-                                                      struct config_at at, const char *lint,
-                                                      const char *format, va_list ap)
+static void add(struct findings *f, enum config_severity severity, struct config_at at,
+                const char *lint, const char *format, va_list ap)
+    __attribute__((format(printf, 5, 0)));
+static void add(struct findings *f, enum config_severity severity, struct config_at at,
+                const char *lint, const char *format, va_list ap)
 {
   char text[1024];
   if (f->room == NULL || !room_for(f, severity))

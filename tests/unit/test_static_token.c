@@ -32,7 +32,8 @@ static int (*changed_now)(void *arg, struct mcpauth_bytes content);
 static void *changed_arg;
 static int64_t now;
 
-static void fake_log(struct mcpauth_instance *self, enum mcpauth_level level, const char *format,
+__attribute__((format(printf, 3, 4))) static void
+fake_log(struct mcpauth_instance *self, enum mcpauth_level level, const char *format,
                      ...)
 {
   va_list ap;
@@ -42,7 +43,8 @@ static void fake_log(struct mcpauth_instance *self, enum mcpauth_level level, co
   va_end(ap);
 }
 
-static int fake_report(struct mcpauth_instance *self, const char *option, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int
+fake_report(struct mcpauth_instance *self, const char *option, const char *format, ...)
 {
   va_list ap;
   (void)self;
@@ -106,7 +108,8 @@ static const char *fake_claim_json(struct mcpauth_request *rq, const struct mcpa
   return text;
 }
 
-static enum mcpauth_result fake_refuse(struct mcpauth_request *rq, enum mcpauth_result result,
+__attribute__((format(printf, 4, 5))) static enum mcpauth_result
+fake_refuse(struct mcpauth_request *rq, enum mcpauth_result result,
                                        enum mcpauth_why why, const char *reason, ...)
 {
   va_list ap;
