@@ -164,8 +164,13 @@ static void conclude(struct auth_run *r, struct auth_outcome o)
   o.n_trace = r->n_trace;
   if (o.decided)
     o.why = o.decided->why;
+  struct principal *who = r->principal ? r->principal : r->first;
+  if (who)
+    principal_ref(who);
+  o.who = who;
   drop(r);
   r->done(r->arg, &o);
+  principal_unref(who);
 }
 
 static void conclude_grant(struct auth_run *r)

@@ -34,6 +34,8 @@ struct auth_outcome {
   int status;           /* 200 for a grant, else 401 403 500 503 (design 7) */
   enum mcpauth_why why; /* for the description */
   struct grant *grant;  /* of VERDICT_GRANT: now the receiver's */
+  /* whom a line had recognised, granted or not; NULL: nobody.  Valid while DONE runs. */
+  const struct principal *who;
   const struct trace_line *trace;
   size_t n_trace;
   const struct trace_line *decided; /* the line that decided, or NULL */

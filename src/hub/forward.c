@@ -48,9 +48,13 @@ static bool request_header(const struct config_service *s, struct str name)
   return mcp_header(name) || listed(&s->forward_header, name);
 }
 
-/* Whether the client's Connection names the field: then it was for this hop only (row 43). */
+/* Whether the client's Connection names the field: then it was for this hop only (row 43).  The
+ * type of the body is not: the upstream reads the body as what it was judged to be here (row 54).
+ */
 static bool hop_by_hop(const struct http_request *rq, struct str name)
 {
+  if (str_iis(name, "Content-Type"))
+    return false;
   for (size_t i = 0; i < rq->n_headers; i++) {
     if (!str_iis(rq->headers[i].name, "Connection"))
       continue;

@@ -77,7 +77,8 @@ struct exchange {
 
   struct auth_outcome outcome; /* its trace lives in the request's arena */
   struct grant *grant;
-  bool recorded; /* a decision record exists: a done record must follow */
+  bool recorded;    /* a decision record exists: a done record must follow */
+  bool awaits_body; /* decided, but not recorded before the body is there */
   /* an answer that goes out when the (empty) body has been read, so that the connection lives on */
   int answer_status;
   const struct http_header *answer_headers;
@@ -91,6 +92,7 @@ struct exchange {
   struct sse sse;
   struct buf held; /* bytes before the first event of a GET stream */
   bool first_event_seen, endpoint_bad;
+  bool first_passes;   /* the first event is too long to be held */
   struct buf endpoint; /* the rewritten first event */
   int64_t last_write_ms;
   struct exchange *stream_prev, *stream_next;

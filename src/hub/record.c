@@ -95,6 +95,8 @@ int record_decision(struct exchange *x, const struct auth_outcome *o, const char
     member(&b, "why", str_of(why));
   if (x->grant)
     principal_members(&b, grant_principal(x->grant));
+  else if (o && o->who)
+    principal_members(&b, o->who);
   if (o)
     trace_members(&b, o);
   int rc = b.failed ? -1

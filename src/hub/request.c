@@ -67,11 +67,18 @@ static bool has_scopes(const struct exchange *x)
   return true;
 }
 
+static void want_body(struct exchange *x)
+{
+  x->awaits_body = true;
+  http_read_body(x->rq, x->service->config->max_body);
+}
+
 static void on_auth(void *arg, const struct auth_outcome *o)
 {
   struct exchange *x = arg;
   x->auth = NULL;
   x->outcome = *o;
+  x->outcome.who = NULL;
   x->grant = o->grant;
   if (o->verdict != VERDICT_GRANT || x->grant == NULL) {
     metric_add(o->verdict == VERDICT_UNAVAILABLE ? METRIC_UNAVAILABLE : METRIC_DENIED, 1);
@@ -89,7 +96,7 @@ static void on_auth(void *arg, const struct auth_outcome *o)
     refuse_scope(x);
     return;
   }
-  http_read_body(x->rq, x->service->config->max_body);
+  want_body(x);
 }
 
 static void authenticate(struct exchange *x)
@@ -182,7 +189,7 @@ static void start_service(struct exchange *x)
   }
   take_credential(x, status);
   if (x->anonymous)
-    http_read_body(x->rq, x->service->config->max_body);
+    want_body(x);
   else
     authenticate(x);
 }
@@ -290,6 +297,7 @@ static void on_body(void *self, struct http_request *rq)
 {
   struct exchange *x = rq->user;
   (void)self;
+  x->awaits_body = false;
   metric_add(METRIC_BYTES_IN, rq->body.n);
   if (x->answer_status)
     http_respond(rq, x->answer_status, x->answer_headers, x->n_answer_headers, x->answer_body);
@@ -307,6 +315,19 @@ static void on_drained(void *self, struct http_request *rq)
 
 /* ---- the end */
 
+/* The body was too large, malformed, too slow, or never came: the server has answered. */
+static void record_without_body(struct exchange *x)
+{
+  int status = x->rq->status;
+  if (x->grant == NULL) {
+    if (status >= 400)
+      record_refused(x, NULL, status, "the body was not taken");
+  } else if (record_decision(x, &x->outcome, "grant", status, "the body was not taken", false) <
+             0) {
+    log_error("request %s: ended before its body was there, but not recorded", x->rq->id);
+  }
+}
+
 static void on_finished(void *self, struct http_request *rq)
 {
   struct exchange *x = rq->user;
@@ -322,6 +343,8 @@ static void on_finished(void *self, struct http_request *rq)
   if (x->streaming && x->begun)
     stream_forget(x);
   buf_done(&x->held);
+  if (x->awaits_body)
+    record_without_body(x);
   if (x->recorded)
     record_done(x);
   metric_add(METRIC_BYTES_OUT, rq->bytes_out);

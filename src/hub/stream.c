@@ -66,6 +66,25 @@ static void first_event(void *arg, const struct sse_event *e)
   }
 }
 
+/* Whether the event that has begun calls itself an endpoint. */
+static bool named_endpoint(const struct exchange *x)
+{
+  return str_is(buf_view(&x->sse.event), "endpoint");
+}
+
+/* Takes one byte of the first event.  One that is longer than any endpoint event is passed on as it
+ * comes, and ends the stream should it turn out to be one all the same. */
+static bool first_byte(struct exchange *x, struct str one)
+{
+  if (x->held.n == STREAM_HELD_MAX && !named_endpoint(x)) {
+    x->first_passes = true;
+    send_bytes(x, buf_view(&x->held));
+    buf_done(&x->held);
+  }
+  return buf_str(&x->held, one) == 0 && sse_feed(&x->sse, one, first_event, x) == 0 &&
+         !x->endpoint_bad && !(x->first_passes && named_endpoint(x));
+}
+
 /* Feeds byte by byte up to the end of the first event; what is left of BYTES goes the plain way. */
 static bool before_first_event(struct exchange *x, struct str *bytes)
 {
@@ -73,19 +92,13 @@ static bool before_first_event(struct exchange *x, struct str *bytes)
   while (i < bytes->n && !x->first_event_seen) {
     struct str one = str_slice(*bytes, i++, bytes->n);
     one.n = 1;
-    buf_str(&x->held, one);
-    if (sse_feed(&x->sse, one, first_event, x) < 0 || x->endpoint_bad)
+    if (!first_byte(x, one))
       return false;
-    if (x->held.failed) { /* longer than any endpoint event: an ordinary one */
-      log_warn("service %s: the first event is over %d bytes (request %s)",
-               x->service->config->name, STREAM_HELD_MAX, x->rq->id);
-      return false;
-    }
   }
   *bytes = str_slice(*bytes, i, bytes->n);
   if (x->first_event_seen)
     send_bytes(x, x->endpoint.n ? buf_view(&x->endpoint) : buf_view(&x->held));
-  else if (sse_at_boundary(&x->sse))
+  else if (x->first_passes || sse_at_boundary(&x->sse))
     send_bytes(x, buf_view(&x->held)); /* comments: nothing to wait for */
   else
     return true;
@@ -94,23 +107,33 @@ static bool before_first_event(struct exchange *x, struct str *bytes)
   return true;
 }
 
+/* The stream cannot go on, and has no end that the client could take for one. */
+static void broken(struct exchange *x, const char *why)
+{
+  log_warn("service %s: %s (request %s)", x->service->config->name, why, x->rq->id);
+  x->upstream_error = why;
+  struct upstream_call *call = x->call;
+  x->call = NULL;
+  if (call)
+    upstream_cancel(call);
+  http_abort(x->rq);
+}
+
 bool stream_bytes(struct exchange *x, struct str bytes)
 {
   if (!x->first_event_seen && !before_first_event(x, &bytes)) {
+    if (!x->endpoint_bad) {
+      broken(x, "the first event of the stream is too long");
+      return true;
+    }
+    x->upstream_error = "an endpoint event that cannot be followed";
     forward_stop(x);
     return true;
   }
   if (bytes.n == 0)
     return http_waiting(x->rq) <= LIMIT_STREAM_BUFFER;
   if (sse_feed(&x->sse, bytes, NULL, NULL) < 0) {
-    log_warn("service %s: a line of the stream is too long (request %s)", x->service->config->name,
-             x->rq->id);
-    x->upstream_error = "a line of the event stream is too long";
-    struct upstream_call *call = x->call;
-    x->call = NULL;
-    if (call)
-      upstream_cancel(call);
-    http_abort(x->rq);
+    broken(x, "a line of the event stream is too long");
     return true;
   }
   return send_bytes(x, bytes);
@@ -118,7 +141,8 @@ bool stream_bytes(struct exchange *x, struct str bytes)
 
 void stream_end(struct exchange *x)
 {
-  if (x->held.n && !x->first_event_seen) /* an unfinished first event: not ours to judge */
+  /* an unfinished first event: not ours to judge, but for an address that was not rewritten */
+  if (x->held.n && !x->first_event_seen && !named_endpoint(x))
     send_bytes(x, buf_view(&x->held));
   http_end(x->rq);
 }
