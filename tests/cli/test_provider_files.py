@@ -21,7 +21,7 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason='only root can give files aw
 def show(folder, name, env=None, args=()):
     """`mcpauth provider show`: (status, everything it printed)."""
     done = subprocess.run([BUILD / 'mcpauth', '--plugin-dir', folder, *args, 'provider', 'show', str(name)],
-                          capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})})
+                          capture_output=True, text=True, errors='replace', timeout=60, env={**os.environ, **(env or {})})
     return done.returncode, done.stdout + done.stderr
 
 
