@@ -111,6 +111,11 @@ static void count_use(const struct mcpauth_request *rq)
     usage_count(i->host->usage, i->provider->name, rq->used, rq->facts.address, clock_wall());
 }
 
+static bool expired(const struct principal *p)
+{
+  return p->expires_at && p->expires_at <= clock_wall();
+}
+
 static void judge(struct mcpauth_request *rq, enum mcpauth_result result, struct call_answer *a)
 {
   *a = (struct call_answer){.looked = rq->looked};
@@ -118,6 +123,11 @@ static void judge(struct mcpauth_request *rq, enum mcpauth_result result, struct
   const char *fault = fault_of(rq, result);
   if (fault) {
     say(a, MCPAUTH_ERROR, fault);
+    return;
+  }
+  if (result == MCPAUTH_OK && expired(rq->principal)) {
+    say(a, MCPAUTH_INVALID, "OK for a principal that has expired");
+    a->why = MCPAUTH_WHY_EXPIRED;
     return;
   }
   say(a, result, rq->reason);

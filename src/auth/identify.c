@@ -260,10 +260,20 @@ static bool fly(struct identify *t, struct identify_line *l, bool listed, struct
   return false;
 }
 
+/* Begun before a revocation or another file that L came after. */
+static bool stale(const struct flight *f, const struct identify_line *l)
+{
+  return f->mark.revocations != l->revocations || f->mark.files != l->instance->files;
+}
+
 bool identify_start(struct identify *t, struct identify_line *l, struct call_answer *ret)
 {
   bool share = l->keyed && l->instance->reuses && !t->host->options.dry_run;
   struct flight *f = share ? find(t, &l->key) : NULL;
+  if (f && stale(f, l)) {
+    unlist_flight(f); /* for those who came in time */
+    f = NULL;
+  }
   if (l->keyed)
     metric_add(METRIC_CACHE_MISSES, 1);
   if (f == NULL)

@@ -1,5 +1,6 @@
 """What no record may lack, and streams that begin with something large."""
 
+import http.client
 import json
 import time
 
@@ -108,11 +109,14 @@ def test_a_stream_may_begin_with_a_large_event(notes, upstream):
                          ids=['early', 'late'])
 def test_an_endpoint_hidden_behind_something_large_never_arrives(notes, upstream, first):
     bare_stream(upstream, first % (b'x' * 200000))
-    s = notes.stream('GET', '/open')
+    try:
+        s = notes.stream('GET', '/open')
+    except (http.client.HTTPException, ConnectionError):
+        return  # reset before its head was read
     try:
         while s.message():
             pass
-    except Exception:
+    except (http.client.HTTPException, ConnectionError):
         pass
     assert b'/message' not in s.raw
 

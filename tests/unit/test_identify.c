@@ -80,7 +80,7 @@ static void an_ok_is_never_reused_past_its_expiry_or_the_ceiling(void **state)
   clock_freeze(1700000099999, 99999);
   expect("t", "200 p0:OK*");
   clock_freeze(1700000100000, 100000);
-  expect("t", "200 p0:OK");
+  expect("t", "401 p0:INVALID");
   f->expires_at = 0;
   expect("u", "200 p0:OK");
   clock_freeze(1700000100000, 100000 + 299999);
@@ -243,6 +243,19 @@ static void a_client_that_leaves_ends_the_call(void **state)
   assert_int_equal(f->released, 1);
 }
 
+/* A provider that looked at the wrong clock, or at none (row 134). */
+static void an_ok_that_has_expired_already_is_no_ok(void **state)
+{
+  (void)state;
+  struct fake *f = one_line(0);
+  f->expires_at = 1700000000;
+  clock_freeze(1700000000000, 5000);
+  world_start(&w);
+  expect("t", "401 p0:INVALID");
+  clock_freeze(1699999999000, 5000);
+  expect("t", "200 p0:OK");
+}
+
 /* ---- single flight */
 
 enum { CROWD = 20 };
@@ -267,6 +280,26 @@ static void concurrent_misses_share_one_evaluation(void **state)
     assert_string_equal(told(&a[i]), "200 p0:OK");
     asked_done(&a[i]);
   }
+}
+
+/* Whoever comes after a revocation takes no answer that was asked for before it. */
+static void a_flight_from_before_a_revocation_takes_nobody_new(void **state) /* row 187 */
+{
+  (void)state;
+  struct fake *f = one_line(0);
+  *f = (struct fake){
+      .result = MCPAUTH_OK, .subject = "ann", .reuse_ms = 60000, .way = FAKE_TIMER, .delay_ms = 10};
+  world_start(&w);
+  struct asked a[4];
+  ask(&w, &a[0], "t");
+  ask(&w, &a[1], "t");
+  shm_revoke(w.shm, STR("https://idp"), STR("ann"));
+  ask(&w, &a[2], "t");
+  ask(&w, &a[3], "t");
+  wait_for(&w, a, 4);
+  assert_int_equal(f->calls, 2);
+  for (size_t i = 0; i < 4; i++)
+    asked_done(&a[i]);
 }
 
 static void the_leader_may_leave_and_nobody_is_lost(void **state)
@@ -433,6 +466,8 @@ int main(void)
       T(a_refusal_is_shared_only_between_requests_that_look_the_same),
       T(an_ok_that_may_not_be_reused_is_not_shared_either),
       T(different_credentials_are_different_flights),
+      T(a_flight_from_before_a_revocation_takes_nobody_new),
+      T(an_ok_that_has_expired_already_is_no_ok),
       T(a_blocking_provider_answers_from_its_thread),
       T(a_blocking_provider_cannot_wait_for_the_host),
       T(a_provider_whose_threads_are_stuck_is_unavailable_at_once),
