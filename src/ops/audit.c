@@ -353,7 +353,7 @@ void audit_flush(struct audit *a)
   buf_clear(&a->flying);
   if (e.text[0])
     audit_fail(a, all - done, &e);
-  else
+  else if (!a->closing) /* nobody might write to the new file */
     audit_file_rotate(&a->file);
 }
 
@@ -477,7 +477,8 @@ void audit_close(struct audit *a)
       audit_anchors_tick(a->anchors, true);
     if (audit_put(a, "chain_end", "", STR(""), NULL) < 0)
       log_error("audit: the end of the chain was not written");
-    audit_flush(a);
+    if (a->entries.n) /* without a loop it is written: nothing may come behind it */
+      audit_flush(a);
     audit_sync_now(a->sync);
     if (a->anchors)
       audit_anchors_save(a->anchors);
