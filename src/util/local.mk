@@ -13,3 +13,5 @@ libcore_a_SOURCES += \
   src/util/url.c src/util/url.h
 UNIT_TESTS += tests/unit/test_safefile
 tests_unit_test_safefile_SOURCES = tests/unit/test_safefile.c
+UNIT_TESTS += tests/unit/test_json
+tests_unit_test_json_SOURCES = tests/unit/test_json.c

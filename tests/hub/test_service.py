@@ -311,3 +311,20 @@ def test_requests_on_one_connection_inherit_nothing(notes, upstream):
             with h.connect() as other:
                 assert other.request('POST', '/notes', body=rpc('ping')).status == 401
     assert len(upstream.requests) == 20
+
+
+def test_without_a_credential_only_health_and_documents_answer_with_success(notes, upstream):
+    """row 49"""
+    h = notes()
+    open_to_all = {'/health', '/healthz', '/readyz', '/.well-known/oauth-protected-resource',
+                   '/.well-known/oauth-protected-resource/notes'}
+    others = ['/', '/notes', '/metrics', '/status', '/reload', '/admin', '/login', '/authorize', '/token', '/register',
+              '/health/notes', '/notes/health', '/notes?health', '/favicon.ico', '/robots.txt', '/.well-known',
+              '/.well-known/jwks.json', '/.well-known/oauth-authorization-server', '/.well-known/mcp']
+    agents = [{}, {'User-Agent': 'kube-probe/1.30'}, {'X-Original-URL': '/health'}, {'X-HTTP-Method-Override': 'OPTIONS'}]
+    for path in [*open_to_all, *others]:
+        for method in ('GET', 'POST', 'DELETE'):
+            for headers in agents:
+                status = h.request(method, path, headers=headers, body=rpc('ping') if method == 'POST' else None).status
+                assert (status < 300) == (path in open_to_all and method == 'GET'), (method, path, headers, status)
+    assert upstream.requests == []

@@ -8,13 +8,15 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <stdatomic.h>
+
 #include "ops/audit_heads.h"
 #include "ops/shm.h"
 #include "util/clock.h"
 
 /* fdatasync of the code under test. */
-static int sync_error;
-static unsigned syncs;
+static atomic_int sync_error; /* job threads sync too */
+static atomic_uint syncs;
 
 int fdatasync(int fd)
 {
