@@ -20,7 +20,7 @@ check-asan:
 check-tsan:
 	cd $(abs_top_srcdir) && tools/check-sanitized thread
 check-valgrind: $(check_PROGRAMS)
-	$(MAKE) check LOG_FLAGS='--quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --suppressions=$(abs_top_srcdir)/tests/valgrind.supp' LOG_COMPILER=valgrind
+	$(MAKE) -j2 check LOG_FLAGS='--quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=99 --suppressions=$(abs_top_srcdir)/tests/valgrind.supp' LOG_COMPILER=valgrind
 check-fuzz:
 	cd $(abs_top_srcdir) && tests/fuzz/run
 check-docs: all
