@@ -351,6 +351,8 @@ void audit_flush(struct audit *a)
   }
   a->flights.n = 0;
   buf_clear(&a->flying);
+  if (e.text[0] && a->file.to == AUDIT_FILE && a->file.fd < 0)
+    audit_sync_lost(a->sync);
   if (e.text[0])
     audit_fail(a, all - done, &e);
   else if (!a->closing) /* nobody might write to the new file */

@@ -48,6 +48,13 @@ void audit_file_done(struct audit_file *f)
   f->path = NULL;
 }
 
+/* Whoever waits for a sync of this file would be answered by that of the next one.  It happens once
+ * a rotation, when nearly all has been synced before. */
+static int leave_synced(const struct audit_file *f)
+{
+  return fdatasync(f->fd) < 0 && errno != EINVAL && errno != EROFS ? -1 : 0;
+}
+
 static int reopen(struct audit_file *f, struct err *e)
 {
   struct stat st;
@@ -56,6 +63,11 @@ static int reopen(struct audit_file *f, struct err *e)
     return err_set(e, "cannot open %s: %s", f->path, strerror(errno));
   if (S_ISDIR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
     return err_set(e, "%s is not a file", f->path);
+  if (f->fd >= 0 && leave_synced(f) < 0) {
+    err_set(e, "cannot sync %s, which has been moved: %s", f->path, strerror(errno));
+    audit_file_forget(f);
+    return -1;
+  }
   audit_file_forget(f);
   f->fd = steal_fd(&fd);
   f->dev = st.st_dev;

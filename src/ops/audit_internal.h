@@ -94,6 +94,8 @@ void audit_sync_free(struct audit_sync *s);
 /* After a write: TICKET waits for the disk (strict), or is good. */
 void audit_sync_ticket(struct audit_sync *s, struct audit_ticket *t);
 void audit_sync_dirty(struct audit_sync *s);
+/* The file is gone, and with it what was not synced. */
+void audit_sync_lost(struct audit_sync *s);
 bool audit_sync_forget(struct audit_sync *s, const struct audit_ticket *t);
 bool audit_sync_healthy(const struct audit_sync *s);
 /* Everything written so far, in this thread, at the end. */

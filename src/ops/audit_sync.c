@@ -166,6 +166,12 @@ void audit_sync_dirty(struct audit_sync *s)
   later(s, s->strict ? 0 : AUDIT_SYNC_MS);
 }
 
+void audit_sync_lost(struct audit_sync *s)
+{
+  s->dirty = false;
+  audit_tickets_move(&s->audit->bad, &s->waiting);
+}
+
 bool audit_sync_forget(struct audit_sync *s, const struct audit_ticket *t)
 {
   return audit_tickets_remove(&s->waiting, t) || audit_tickets_remove(&s->syncing, t);
