@@ -2,6 +2,7 @@
 #include "auth/credential.h"
 
 #include <openssl/evp.h>
+#include <string.h>
 
 #include "util/limits.h"
 
@@ -42,6 +43,15 @@ static enum credential_status found(struct mcpauth_credential *ret, enum mcpauth
   return CREDENTIAL_FOUND;
 }
 
+/* Whether TEXT is how IN is written, to the last bit: the decoder takes "-" for an end and ignores
+ * what is behind it, and one password must not have two spellings. */
+static bool canonical(struct str text, const unsigned char *in, int n, struct arena *arena)
+{
+  unsigned char *again = arena_alloc(arena, text.n + 1);
+  return again && EVP_EncodeBlock(again, in, n) == (int)text.n &&
+         memcmp(again, text.p, text.n) == 0;
+}
+
 /* RFC 7617: base64 of user:password.  Padding is required, other characters are refused. */
 static enum credential_status basic(struct str text, struct arena *arena,
                                     struct mcpauth_credential *ret)
@@ -54,7 +64,9 @@ static enum credential_status basic(struct str text, struct arena *arena,
     return CREDENTIAL_MALFORMED;
   for (size_t i = text.n; i > 0 && text.p[i - 1] == '='; i--)
     n--;
-  struct str pair = {(const char *)out, n < 0 ? 0 : (size_t)n};
+  if (n <= 0 || !canonical(text, out, n, arena))
+    return CREDENTIAL_MALFORMED;
+  struct str pair = {(const char *)out, (size_t)n};
   if (str_chr(pair, ':') == pair.n || str_chr(pair, 0) != pair.n || !str_utf8(pair))
     return CREDENTIAL_MALFORMED;
   return found(ret, MCPAUTH_FROM_BASIC, "", pair);

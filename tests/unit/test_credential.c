@@ -133,6 +133,19 @@ static void test_basic_is_decoded_to_user_and_password(void **state)
                    CREDENTIAL_MALFORMED);
 }
 
+/* row 27 */
+static void test_basic_has_one_spelling(void **state)
+{
+  (void)state;
+  static const char *const spellings[] = {
+      "Basic dTpw----", "Basic dTpw-", "Basic dTq=", "Basic dTo9=", "Basic dTp=", "Basic d-pw"};
+  assert_int_equal(find(every_kind, 4, FIELDS("Authorization", "Basic dTpw"), NULL),
+                   CREDENTIAL_FOUND);
+  for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+    assert_int_equal(find(every_kind, 4, FIELDS("Authorization", spellings[i]), NULL),
+                     CREDENTIAL_MALFORMED);
+}
+
 static void test_a_named_header_takes_visible_characters_only(void **state)
 {
   (void)state;
@@ -189,6 +202,7 @@ int main(void)
       cmocka_unit_test(test_a_place_that_the_service_does_not_list_is_no_credential),
       cmocka_unit_test(test_a_cookie_is_never_a_credential),
       cmocka_unit_test(test_basic_is_decoded_to_user_and_password),
+      cmocka_unit_test(test_basic_has_one_spelling),
       cmocka_unit_test(test_a_named_header_takes_visible_characters_only),
       cmocka_unit_test(test_a_credential_over_the_limit_is_malformed),
       cmocka_unit_test(test_the_query_goes_on_only_as_listed_and_never_with_a_credential),
