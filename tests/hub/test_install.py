@@ -37,6 +37,21 @@ def test_what_a_hub_needs_is_installed_and_test_providers_are_not(installed):
     assert (folder / 'etc/mcpauth.d/hub.conf').is_file(), 'the configuration is in /etc whatever the prefix'
 
 
+def test_pkg_config_tells_where_providers_go_and_which_abi_they_have(installed):
+    folder = installed()
+    pc = find(folder, 'mcpauth.pc')
+
+    def ask(variable):
+        done = subprocess.run(['pkg-config', f'--variable={variable}', 'mcpauth'], text=True, capture_output=True,
+                              timeout=30, check=True, env={**os.environ, 'PKG_CONFIG_PATH': str(pc.parent)})
+        return done.stdout.strip()
+
+    assert folder / ask('plugindir').lstrip('/') == find(folder, 'static-token.so').parent
+    assert (folder / ask('includedir').lstrip('/') / 'mcpauth/provider.h').is_file()
+    header = (TOP / 'include/mcpauth/provider.h').read_text()
+    assert re.search(rf'define MCPAUTH_ABI_MAJOR {ask("abi")}u', header)
+
+
 def test_installing_again_keeps_the_administrators_file(installed):
     conf = installed() / 'etc/mcpauth.d/hub.conf'
     conf.write_text('# mine\n')
