@@ -342,7 +342,8 @@ static void test_a_missing_file_between_two_is_found(void **state)
   run_writers(200);
   size_t n = files_of_log(files);
   assert_true(n > 4);
-  memmove(&files[1], &files[2], (n - 1) * sizeof *files);
+  for (size_t i = 1; i < n; i++) /* valgrind takes a checked memmove for a memcpy */
+    files[i] = files[i + 1];
   assert_true(verify(files, NULL).r.faults > 0);
 }
 
