@@ -38,8 +38,8 @@ static int fake_report(struct mcpauth_instance *self, const char *option, const 
 }
 
 __attribute__((format(printf, 4, 5))) static enum mcpauth_result
-fake_refuse(struct mcpauth_request *rq, enum mcpauth_result result,
-                                       enum mcpauth_why why, const char *format, ...)
+fake_refuse(struct mcpauth_request *rq, enum mcpauth_result result, enum mcpauth_why why,
+            const char *format, ...)
 {
   va_list ap;
   (void)rq, (void)why;

@@ -33,8 +33,7 @@ static void *changed_arg;
 static int64_t now;
 
 __attribute__((format(printf, 3, 4))) static void
-fake_log(struct mcpauth_instance *self, enum mcpauth_level level, const char *format,
-                     ...)
+fake_log(struct mcpauth_instance *self, enum mcpauth_level level, const char *format, ...)
 {
   va_list ap;
   (void)self, (void)level;
@@ -109,8 +108,8 @@ static const char *fake_claim_json(struct mcpauth_request *rq, const struct mcpa
 }
 
 __attribute__((format(printf, 4, 5))) static enum mcpauth_result
-fake_refuse(struct mcpauth_request *rq, enum mcpauth_result result,
-                                       enum mcpauth_why why, const char *reason, ...)
+fake_refuse(struct mcpauth_request *rq, enum mcpauth_result result, enum mcpauth_why why,
+            const char *reason, ...)
 {
   va_list ap;
   (void)rq;
