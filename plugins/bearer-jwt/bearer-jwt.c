@@ -252,6 +252,12 @@ static int copy_claims(struct mcpauth_request *rq, const struct config *c,
   return 0;
 }
 
+/* No later than the year 9999: what is beyond does not fit everywhere (row 8). */
+static int64_t seconds(double time)
+{
+  return time < 253402300800.0 ? (int64_t)time : 253402300800;
+}
+
 static enum mcpauth_result verified(struct mcpauth_request *rq, void *arg,
                                     enum mcpauth_result result, const struct mcpauth_claims *token)
 {
@@ -265,7 +271,7 @@ static enum mcpauth_result verified(struct mcpauth_request *rq, void *arg,
       .issuer = text(token, "/iss"),
       .subject = text(token, c->subject_claim),
       .client = client || c->client_claim ? client : text(token, "/azp"),
-      .expires_at = (int64_t)host->claim(token, "/exp").number + c->leeway / 1000,
+      .expires_at = seconds(host->claim(token, "/exp").number) + c->leeway / 1000,
       .reuse_ms = c->reuse};
   if (c->preset == COGNITO && (use == NULL || strcmp(use, "access") != 0))
     return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "token_use is not access");

@@ -235,7 +235,9 @@ static void bind_service(struct binder *b, struct named *n, struct config_servic
   upstream_finish(b, o);
   if (o->anonymous)
     lint_warning(b, "open-service", o->anonymous_at,
-                 "the service '%s' answers callers without a credential", v->name);
+                 "the service '%s' answers callers without a credential; 'require' holds only for "
+                 "those that show one",
+                 v->name);
   copy(b, o);
   b->risks = NULL;
 }

@@ -13,6 +13,7 @@ static const char *const acceptable[] = {
     "audit-off",
     "guard-after-sufficient",
     "open-service",
+    "open-service-account",
     "plain-http-listen",
     "plain-http-public-url",
     "plain-http-upstream",
@@ -203,6 +204,11 @@ static void lint_skipped(struct binder *b, const struct config_stack *s)
 void lint_stack(struct binder *b, const struct config_service *service, struct risks *more)
 {
   const struct config_stack *s = &service->stack;
+  if (service->anonymous && s->n_account)
+    lint(b, "open-service-account", service->at,
+         "account lines are not asked of callers without a credential, and 'anonymous *' lets them "
+         "into service '%s'",
+         service->name);
   if (s->n_auth == 0 || !lint_grants(b, s))
     return;
   b->more_risks = more;
