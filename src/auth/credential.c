@@ -169,14 +169,6 @@ static bool takes_credential(const struct config_service *service, struct str na
   return false;
 }
 
-static bool listed(const struct config_words *w, struct str name)
-{
-  for (size_t i = 0; i < w->n; i++)
-    if (str_is(name, w->v[i]))
-      return true;
-  return false;
-}
-
 struct str credential_forward_query(const struct config_service *service, struct str query,
                                     struct arena *arena)
 {
@@ -186,7 +178,7 @@ struct str credential_forward_query(const struct config_service *service, struct
     return (struct str){NULL, 0};
   for (struct str pair; str_next(&query, '&', &pair);) {
     struct str name = str_slice(pair, 0, str_chr(pair, '='));
-    if (!listed(&service->forward_query, name) || takes_credential(service, name))
+    if (!config_words_have_str(&service->forward_query, name) || takes_credential(service, name))
       continue;
     if (n)
       out[n++] = '&';

@@ -47,12 +47,17 @@ void words_add(struct binder *b, struct config_words *list, const char *word)
   *list = (struct config_words){list->n + 1, v};
 }
 
-bool config_words_have(const struct config_words *w, const char *word)
+bool config_words_have_str(const struct config_words *w, struct str word)
 {
   for (size_t i = 0; i < w->n; i++)
-    if (strcmp(w->v[i], word) == 0)
+    if (str_is(word, w->v[i]))
       return true;
   return false;
+}
+
+bool config_words_have(const struct config_words *w, const char *word)
+{
+  return config_words_have_str(w, str_of(word));
 }
 
 /* The length goes first, so that no two lists of contents look alike. */

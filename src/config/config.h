@@ -226,6 +226,8 @@ int config_user(const char *dir, struct arena *arena, const char **ret_user, str
 void config_finding_print(const struct config_finding *f, FILE *to);
 /* The effective configuration in its own grammar, secrets masked, defaults included. */
 void config_print(const struct config *c, FILE *to);
+/* Byte for byte. */
 bool config_words_have(const struct config_words *w, const char *word);
+bool config_words_have_str(const struct config_words *w, struct str word);
 
 #endif

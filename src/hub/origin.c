@@ -4,14 +4,6 @@
 
 #include "hub/hub.h"
 
-static bool listed(const struct config_words *w, struct str origin)
-{
-  for (size_t i = 0; i < w->n; i++)
-    if (str_is(origin, w->v[i]))
-      return true;
-  return false;
-}
-
 /* scheme://host[:port] of RESOURCE equals ORIGIN. */
 static bool own(const char *resource, struct str origin)
 {
@@ -33,8 +25,8 @@ bool origin_allowed(struct exchange *x)
   struct str origin = http_header(x->rq, "Origin");
   if (origin.p == NULL)
     return true;
-  if (own(s->resource, origin) || listed(&s->allow_origin, origin) ||
-      listed(&c->allow_origin, origin) || (c->loopback_only && loopback(origin))) {
+  if (own(s->resource, origin) || config_words_have_str(&s->allow_origin, origin) ||
+      config_words_have_str(&c->allow_origin, origin) || (c->loopback_only && loopback(origin))) {
     x->origin = origin;
     return true;
   }
