@@ -288,9 +288,9 @@ static size_t files_of_log(const char *files[600])
   return n;
 }
 
-static void run_writers(unsigned records)
+static void run_writers(int writers, unsigned records)
 {
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < writers; i++) {
     char writer[32];
     snprintf(writer, sizeof writer, "%d.7", 100 + i);
     if (fork() == 0) {
@@ -298,7 +298,7 @@ static void run_writers(unsigned records)
       _exit(0);
     }
   }
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < writers; i++) {
     int status;
     assert_true(wait(&status) > 0);
     assert_int_equal(status, 0);
@@ -309,7 +309,7 @@ static void test_a_hundred_rotations_by_four_writers_lose_nothing(void **state)
 {
   (void)state;
   const char *files[600];
-  run_writers(9000);
+  run_writers(4, 9000);
   size_t n = files_of_log(files);
   assert_true(n > 100);
   struct verdict v = verify(files, NULL);
@@ -325,7 +325,7 @@ static void test_two_rotated_files_that_changed_places_are_found(void **state)
 {
   (void)state;
   const char *files[600], *swap;
-  run_writers(200);
+  run_writers(1, 800);
   size_t n = files_of_log(files);
   assert_true(n > 4);
   swap = files[1];
@@ -334,12 +334,12 @@ static void test_two_rotated_files_that_changed_places_are_found(void **state)
   assert_true(verify(files, NULL).r.faults > 0);
 }
 
-/* row 175 */
+/* row 175: within one chain; a chain that lies in the missing file whole is the anchors' to find. */
 static void test_a_missing_file_between_two_is_found(void **state)
 {
   (void)state;
   const char *files[600];
-  run_writers(200);
+  run_writers(1, 800);
   size_t n = files_of_log(files);
   assert_true(n > 4);
   for (size_t i = 1; i < n; i++) /* valgrind takes a checked memmove for a memcpy */
@@ -352,7 +352,7 @@ static void test_a_file_alone_begins_where_the_one_before_ended(void **state)
 {
   (void)state;
   const char *files[600];
-  run_writers(200);
+  run_writers(4, 200);
   size_t n = files_of_log(files);
   assert_true(n > 4);
   struct verdict v = verify_one(files[2]);
