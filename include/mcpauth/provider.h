@@ -11,7 +11,8 @@
  *   check           in the leader and in `mcpauth check`, before the fork: rules between options.
  *                   No threads, descriptors, sockets or files may be left open by it.
  *   start           in each worker, after the fork: acquire what the worker needs (key sets, ...)
- *   claims, verify, account    in that worker's only loop thread, any number of times
+ *   claims, verify, account, login_begin, login_finish, refresh
+ *                   in that worker's only loop thread, any number of times
  *   stop            in that worker, when it ends or drains
  *
  * Threads: all callbacks run in the worker's loop thread and must not block, except those of a
@@ -250,6 +251,32 @@ typedef enum mcpauth_result mcpauth_jwt_fn(struct mcpauth_request *rq, void *arg
                                            enum mcpauth_result result,
                                            const struct mcpauth_claims *claims);
 
+/* ------------------------------------------------------------------ logging a person in */
+
+/* One login at the provider: an authorization code grant (RFC 6749 section 4.1) with PKCE, whose
+ * client is the hub. */
+struct mcpauth_login {
+  const char *callback;       /* the hub's redirect URI, to be registered at the provider */
+  const char *state;          /* opaque; goes along as it is */
+  const char *nonce;          /* for an ID token (OpenID Connect Core section 3.1.2.1) */
+  const char *code_challenge; /* S256 (RFC 7636) */
+  const char *login_hint;     /* or NULL */
+  bool again;                 /* the person must show who she is, whatever session she has there */
+  /* login_finish only */
+  const char *code;
+  const char *code_verifier;
+  struct mcpauth_list parameters; /* name, value, … of the callback's query, decoded */
+};
+
+/* What the provider issued.  The hub seals it, gives it to nobody but services with `upstream_auth
+ * user_token`, and hands it back to `refresh`. */
+struct mcpauth_tokens {
+  const char *access_token;  /* or NULL */
+  const char *refresh_token; /* or NULL */
+  int64_t access_expires_at; /* seconds since 1970; 0: unknown */
+  const char *extra;         /* a JSON object of your own, at most 4 KiB, or NULL */
+};
+
 enum mcpauth_level {
   MCPAUTH_LOG_ERROR = 0,
   MCPAUTH_LOG_WARN = 1,
@@ -261,10 +288,10 @@ enum mcpauth_level {
  */
 
 /* abi 1.0.  Functions that take SELF may be called from `start` on (log and report: from `check`
- * on); those that take RQ from verify, account and continuations.  In a job thread only those
- * marked [any thread] may be called; from verify and account of a blocking provider also those that
- * take RQ, but for the four that wait.  int results: 0, or -1 when the arguments are unusable or
- * memory is short.
+ * on); those that take RQ from verify, account, the login callbacks and continuations.  In a job
+ * thread only those marked [any thread] may be called; from verify and account of a blocking
+ * provider also those that take RQ, but for the four that wait.  int results: 0, or -1 when the
+ * arguments are unusable or memory is short.
  *
  * One thing at a time: a second request to the host while one is outstanding, an answer while one
  * is, PENDING while none is, and every argument that the host refuses in set_principal and
@@ -380,6 +407,19 @@ struct mcpauth_host {
   /* [any thread] Seconds since 1970 of "2027-01-01T00:00:00Z"; 0 when TEXT is NULL, -1 when it is
    * no time. */
   int64_t (*time_of)(const char *text);
+
+  /* From login_begin, login_finish and refresh.  The login at work. */
+  const struct mcpauth_login *(*login)(struct mcpauth_request *rq);
+  /* From refresh: what set_tokens was given last. */
+  const struct mcpauth_tokens *(*tokens)(struct mcpauth_request *rq);
+  /* From login_begin, which then answers MCPAUTH_OK: where the browser is to be sent.  https, or
+   * http to loopback. */
+  int (*login_redirect)(struct mcpauth_request *rq, const char *url);
+  /* From login_finish and refresh: replaces what the hub keeps of this person's tokens. */
+  int (*set_tokens)(struct mcpauth_request *rq, const struct mcpauth_tokens *tokens);
+  /* "name=value&…" of PAIRS (name, value, …), encoded as application/x-www-form-urlencoded; a pair
+   * whose value is NULL is left out.  Lives as long as the request; NULL when memory is short. */
+  const char *(*form)(struct mcpauth_request *rq, const struct mcpauth_list *pairs);
 };
 
 /* Whether the host at H has FIELD. */
@@ -423,6 +463,18 @@ struct mcpauth_provider {
   /* Issuers whose tokens this instance accepts, for the service's metadata (RFC 9728
    * authorization_servers) and for the lint that finds two lines that claim the same. */
   struct mcpauth_list (*issuers)(const void *config);
+
+  /* Logging a person in; all three or none.  The hub is the client of the authorization code grant
+   * that these speak; `state`, PKCE and the browser's cookie are the hub's work.  Begin: OK after
+   * login_redirect. */
+  enum mcpauth_result (*login_begin)(struct mcpauth_request *rq, const void *config, void *state);
+  /* The browser is back with a code: OK after set_principal (claims and tokens as you like), DENY
+   * when this person may not, INVALID when the code was not good. */
+  enum mcpauth_result (*login_finish)(struct mcpauth_request *rq, const void *config, void *state);
+  /* Is the person still who she was?  OK after set_principal for the same issuer and subject;
+   * INVALID when the provider has ended it, DENY when she may no longer, UNAVAIL when it cannot be
+   * asked now. */
+  enum mcpauth_result (*refresh)(struct mcpauth_request *rq, const void *config, void *state);
 };
 
 #ifdef __cplusplus

@@ -14,6 +14,14 @@ enum control {
   CONTROL_OPTIONAL,
 };
 
+/* What the lines of rules are about. */
+enum rule_kind {
+  RULE_TOOL = 1,
+  RULE_RESOURCE,
+  RULE_PROMPT,
+  RULE_METHOD,
+};
+
 /* NULL for a value that is not in the table. */
 const char *control_name(enum control control);
 const char *result_name(enum mcpauth_result result);
