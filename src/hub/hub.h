@@ -24,6 +24,7 @@
 #include "http/upstream.h"
 #include "mcp/endpoint.h"
 #include "mcp/sse.h"
+#include "oauth/oauth.h"
 #include "oauth/resource.h"
 #include "ops/audit.h"
 #include "util/cleanup.h"
@@ -47,6 +48,7 @@ struct hub {
   struct auth *auth;
   struct audit *audit;
   struct upstream_pool *pool;
+  struct oauth *oauth;                     /* NULL: nobody can log in here */
   struct hub_service *services;            /* parallel to config->services */
   struct hub_service **by_path;            /* the same, sorted: a look-up does not grow with them */
   struct resource_document *only_document; /* the root form, or NULL */
@@ -63,8 +65,9 @@ struct exchange {
   struct http_request *rq;
   struct target target;
   struct hub_service *service;
-  char client[64];   /* address, after trusted proxies */
-  struct str origin; /* of an allowed Origin, to be echoed */
+  struct oauth_exchange *oauth; /* it is a request to the authorization server */
+  char client[64];              /* address, after trusted proxies */
+  struct str origin;            /* of an allowed Origin, to be echoed */
   struct mcpauth_credential credential;
   bool has_credential, anonymous;
   char fingerprint[FINGERPRINT_SIZE];
@@ -105,6 +108,7 @@ enum route {
   ROUTE_HEALTH,
   ROUTE_READY,
   ROUTE_DOCUMENT,
+  ROUTE_OAUTH,
   ROUTE_NOT_FOUND,
   ROUTE_MISDIRECTED, /* Host names none of ours: 421 */
 };

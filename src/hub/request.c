@@ -282,6 +282,9 @@ static void on_headers(void *self, struct http_request *rq)
   case ROUTE_DOCUMENT:
     document(x, d);
     return;
+  case ROUTE_OAUTH:
+    x->oauth = oauth_headers(x->hub->oauth, rq, &x->target, x->client);
+    return;
   case ROUTE_MISDIRECTED:
     refuse_early(x, 421, "misdirected_request", "This host is not served here.");
     return;
@@ -299,7 +302,9 @@ static void on_body(void *self, struct http_request *rq)
   (void)self;
   x->awaits_body = false;
   metric_add(METRIC_BYTES_IN, rq->body.n);
-  if (x->answer_status)
+  if (x->oauth)
+    oauth_body(x->oauth);
+  else if (x->answer_status)
     http_respond(rq, x->answer_status, x->answer_headers, x->n_answer_headers, x->answer_body);
   else if (x->grant || x->anonymous)
     record_and_forward(x);
@@ -334,6 +339,7 @@ static void on_finished(void *self, struct http_request *rq)
   (void)self;
   if (x == NULL)
     return;
+  oauth_finished(x->oauth);
   if (x->auth)
     auth_cancel(x->auth);
   if (x->ticket_waiting)

@@ -144,5 +144,7 @@ enum route route_find(struct exchange *x, const struct resource_document **ret_d
   x->service = find_service(h, path, host);
   if (x->service)
     return ROUTE_SERVICE;
+  if (hub_host(h, host) && oauth_has(h->oauth, path))
+    return ROUTE_OAUTH;
   return our_host(h, host) ? find_document(x, host, ret_document) : ROUTE_MISDIRECTED;
 }

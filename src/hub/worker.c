@@ -175,6 +175,24 @@ static int make_auth(struct worker *w, struct err *e)
   return w->hub.auth ? 0 : -1;
 }
 
+static int make_oauth(struct worker *w, struct err *e)
+{
+  struct hub *h = &w->hub;
+  struct oauth_options o = {
+      .config = h->config,
+      .loop = h->loop,
+      .auth = h->auth,
+      .fetcher = w->fetcher,
+      .audit = h->audit,
+      .shm = w->args->shm,
+      .jobs = w->jobs,
+  };
+  if (!oauth_wanted(h->config))
+    return 0;
+  h->oauth = oauth_new(&o, e);
+  return h->oauth ? 0 : -1;
+}
+
 static int make_hub(struct worker *w, struct err *e)
 {
   struct hub *h = &w->hub;
@@ -188,8 +206,8 @@ static int make_hub(struct worker *w, struct err *e)
   if (!(w->jobs = jobs_new(h->loop, h->config->job_threads, e)) ||
       !(w->fetcher = fetcher_new(h->loop, e)) || !(h->pool = upstream_pool_new(h->loop, e)))
     return -1;
-  if (make_audit(w, e) < 0 || make_auth(w, e) < 0 || make_services(h, e) < 0 ||
-      make_proxies(h, e) < 0)
+  if (make_audit(w, e) < 0 || make_auth(w, e) < 0 || make_oauth(w, e) < 0 ||
+      make_services(h, e) < 0 || make_proxies(h, e) < 0)
     return -1;
   return make_server(w, e);
 }
@@ -297,6 +315,7 @@ int worker_main(const struct worker_args *args)
   }
   /* Nothing is in flight any more, or was ended: what must reach the disk does so here. */
   http_server_free(w.hub.server);
+  oauth_free(w.hub.oauth);
   auth_free(w.hub.auth);
   audit_close(w.hub.audit);
   jobs_free(w.jobs, 1000);

@@ -19,7 +19,9 @@
 #include "ops/audit.h"
 
 struct oauth;
+struct jobs;
 struct store;
+struct keyring;
 struct fetcher;
 
 struct oauth_options {
@@ -31,8 +33,11 @@ struct oauth_options {
   struct shm *shm;
   struct store *store;
   struct keyring *keys;
+  struct jobs *jobs;
 };
 
+/* Whether this configuration needs an authorization server: somebody can log in. */
+bool oauth_wanted(const struct config *c);
 struct oauth *oauth_new(const struct oauth_options *o, struct err *e);
 void oauth_free(struct oauth *o);
 

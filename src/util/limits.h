@@ -45,6 +45,10 @@ enum {
   LIMIT_CLAIMS = 65536, /* bytes of a principal's claims as JSON */
   LIMIT_REQUEST_ARENA = 1048576,
 
+  /* the authorization server */
+  LIMIT_PARAMS = 64,  /* of a query or a form */
+  LIMIT_FORM = 16384, /* bytes of a form */
+
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,
   LIMIT_SSE_LINE = 1048576,
