@@ -135,8 +135,18 @@ struct mcpauth_credential {
   struct mcpauth_bytes value;
 };
 
-/* Facts about the request.  A provider that looks at anything here must not let its OK be reused:
- * reuse_ms 0. */
+/* A client certificate that the listener has verified, or that a trusted proxy has and passed on.
+ */
+struct mcpauth_certificate {
+  const char *subject, *issuer; /* distinguished names as RFC 4514 writes them */
+  const char *sha256;           /* of the certificate: 64 lower-case hexadecimal digits */
+  const char *thumbprint;       /* the same as base64url: `x5t#S256` of RFC 8705 */
+  struct mcpauth_list names;    /* of subjectAltName: "DNS:…", "URI:…", "email:…" */
+  int64_t expires_at;           /* seconds since 1970 */
+};
+
+/* Facts about the request.  A provider that looks at anything here but the service and its resource
+ * must not let its OK be reused: reuse_ms 0. */
 struct mcpauth_facts {
   const char *request_id;
   const char *service;  /* name of the service */
@@ -144,6 +154,8 @@ struct mcpauth_facts {
   const char *address;  /* numeric address of the client, after trusted_proxy */
   const char *method;   /* GET, POST, DELETE */
   bool tls;
+  /* The client's, or NULL.  There when the host has `json_text`. */
+  const struct mcpauth_certificate *certificate;
 };
 
 /* Who is calling.  Issuer and subject together name a person or machine; neither may be empty,
@@ -420,6 +432,21 @@ struct mcpauth_host {
   /* "name=value&…" of PAIRS (name, value, …), encoded as application/x-www-form-urlencoded; a pair
    * whose value is NULL is left out.  Lives as long as the request; NULL when memory is short. */
   const char *(*form)(struct mcpauth_request *rq, const struct mcpauth_list *pairs);
+
+  /* TEXT as a JSON string with its quotes; what is not UTF-8 or not printable is escaped.  Lives as
+   * long as the request; NULL when memory is short. */
+  const char *(*json_text)(struct mcpauth_request *rq, struct mcpauth_bytes text);
+  /* [any thread] HMAC-SHA-256 (RFC 2104). */
+  void (*hmac_sha256)(struct mcpauth_bytes key, struct mcpauth_bytes data, unsigned char out[32]);
+  /* "Authorization: Basic …" of an OAuth client (RFC 6749 section 2.3.1: both are form-encoded
+   * first).  Lives as long as the request, and is a secret; NULL when memory is short. */
+  const char *(*basic)(struct mcpauth_request *rq, const char *client_id,
+                       const struct mcpauth_secret *secret);
+  /* A signed JWT (RFC 7515 compact, typ JWT) of CLAIMS, a JSON object, by KEY, a private key in
+   * PEM: RS256, ES256, ES384, ES512 or EdDSA as the key is; KID may be NULL.  Lives as long as the
+   * request; NULL when the key is unfit.  From `check`, where RQ is NULL: "" when KEY can sign. */
+  const char *(*jwt_sign)(struct mcpauth_request *rq, const struct mcpauth_secret *key,
+                          const char *kid, const char *claims);
 };
 
 /* Whether the host at H has FIELD. */
@@ -434,6 +461,8 @@ enum mcpauth_provider_flags {
   MCPAUTH_REMOTE = 1u << 1,   /* verify sends the credential off the box: of such lines only the
                                  first that claims it is called */
   MCPAUTH_GUARD = 1u << 2,    /* verify never names a principal: its lines answer PASS at best */
+  MCPAUTH_BARE = 1u << 3,     /* verify is called without a credential too: it looks at something
+                                 else, a client certificate */
 };
 
 struct mcpauth_provider {

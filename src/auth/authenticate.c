@@ -338,7 +338,8 @@ static const char *unasked(struct auth_run *r, const struct config_line *line,
   const struct mcpauth_provider *table = line->provider->table;
   const struct mcpauth_credential *c = r->rq.credential;
   if (c == NULL)
-    return table->flags & MCPAUTH_GUARD ? NULL : "the request carries no credential";
+    return table->flags & (MCPAUTH_GUARD | MCPAUTH_BARE) ? NULL
+                                                         : "the request carries no credential";
   if (!known && table->claims && !table->claims(line->provider->config, l->instance->state, c))
     return "does not claim this credential";
   if (!(table->flags & MCPAUTH_REMOTE))

@@ -220,6 +220,28 @@ static const char *copy_text(struct mcpauth_request *rq, const char *s, bool *fa
   return copy;
 }
 
+static const struct mcpauth_certificate *
+copy_certificate(struct mcpauth_request *rq, const struct mcpauth_certificate *c, bool *failed)
+{
+  struct mcpauth_certificate *copy = arena_new_of(rq->arena, struct mcpauth_certificate);
+  const char **names = arena_array(rq->arena, c->names.n + 1, sizeof *names);
+  if (copy == NULL || names == NULL) {
+    *failed = true;
+    return NULL;
+  }
+  for (size_t i = 0; i < c->names.n; i++)
+    names[i] = copy_text(rq, c->names.v[i], failed);
+  *copy = (struct mcpauth_certificate){
+      .subject = copy_text(rq, c->subject, failed),
+      .issuer = copy_text(rq, c->issuer, failed),
+      .sha256 = copy_text(rq, c->sha256, failed),
+      .thumbprint = copy_text(rq, c->thumbprint, failed),
+      .names = {c->names.n, names},
+      .expires_at = c->expires_at,
+  };
+  return copy;
+}
+
 /* The provider gets copies: a shared evaluation may outlive the request that began it. */
 static int copy_facts(struct mcpauth_request *rq)
 {
@@ -233,6 +255,7 @@ static int copy_facts(struct mcpauth_request *rq)
       .address = copy_text(rq, f->address, &failed),
       .method = copy_text(rq, f->method, &failed),
       .tls = f->tls,
+      .certificate = f->certificate ? copy_certificate(rq, f->certificate, &failed) : NULL,
   };
   if (c) {
     struct str value = arena_str(rq->arena, str_of_bytes(c->value));

@@ -374,4 +374,8 @@ const struct mcpauth_host host_functions = {
     .member = host_member,
     .json_misfit = host_json_misfit,
     .time_of = host_time_of,
+    .json_text = host_json_text,
+    .hmac_sha256 = host_hmac_sha256,
+    .basic = host_basic,
+    .jwt_sign = host_jwt_sign,
 };

@@ -54,6 +54,14 @@ int instance_watch(struct mcpauth_instance *i, const char *path, size_t max_size
 struct mcpauth_keyset *instance_keyset(struct mcpauth_instance *i,
                                        const struct mcpauth_keyset_source *source);
 
+/* host_text.c: what mcpauth_host offers under the same names. */
+const char *host_json_text(struct mcpauth_request *rq, struct mcpauth_bytes text);
+void host_hmac_sha256(struct mcpauth_bytes key, struct mcpauth_bytes data, unsigned char out[32]);
+const char *host_basic(struct mcpauth_request *rq, const char *client_id,
+                       const struct mcpauth_secret *secret);
+const char *host_jwt_sign(struct mcpauth_request *rq, const struct mcpauth_secret *key,
+                          const char *kid, const char *claims);
+
 static inline struct str str_of_bytes(struct mcpauth_bytes b)
 {
   return (struct str){b.p, b.n};

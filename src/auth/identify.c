@@ -145,10 +145,15 @@ static void unlist_flight(struct flight *f)
   f->listed = false;
 }
 
+static const char *certificate_of(const struct mcpauth_facts *f)
+{
+  return f->certificate ? f->certificate->sha256 : "";
+}
+
 static bool same_look(const struct mcpauth_facts *a, const struct mcpauth_facts *b)
 {
   return strcmp(a->address, b->address) == 0 && strcmp(a->method, b->method) == 0 &&
-         a->tls == b->tls;
+         a->tls == b->tls && strcmp(certificate_of(a), certificate_of(b)) == 0;
 }
 
 static void join(struct flight *f, struct identify_line *l)

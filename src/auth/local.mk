@@ -29,6 +29,9 @@ libcore_a_SOURCES += \
   src/auth/identify.c src/auth/identify.h \
   src/auth/call.c src/auth/call.h src/auth/wait.c \
   src/auth/host.c src/auth/host.h src/auth/instance.c
+libcore_a_SOURCES += src/auth/host_text.c
+UNIT_TESTS += tests/unit/test_host_text
+tests_unit_test_host_text_SOURCES = tests/unit/test_host_text.c tests/unit/fakes.c tests/unit/fakes.h
 UNIT_TESTS += tests/unit/test_principal tests/unit/test_cache
 tests_unit_test_principal_SOURCES = tests/unit/test_principal.c
 tests_unit_test_cache_SOURCES = tests/unit/test_cache.c
