@@ -48,6 +48,7 @@ enum {
   /* the authorization server */
   LIMIT_PARAMS = 64,  /* of a query or a form */
   LIMIT_FORM = 16384, /* bytes of a form */
+  LIMIT_REDIRECT_URI = 2048,
 
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,

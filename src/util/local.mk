@@ -6,6 +6,7 @@ libcore_a_SOURCES += \
   src/util/clock.c src/util/clock.h \
   src/util/err.c src/util/err.h \
   src/util/json.c src/util/json.h \
+  src/util/redirect.c src/util/redirect.h \
   src/util/safefile.c src/util/safefile.h \
   src/util/limits.h \
   src/util/secret.c src/util/secret.h \
@@ -15,3 +16,5 @@ UNIT_TESTS += tests/unit/test_safefile
 tests_unit_test_safefile_SOURCES = tests/unit/test_safefile.c
 UNIT_TESTS += tests/unit/test_json
 tests_unit_test_json_SOURCES = tests/unit/test_json.c
+UNIT_TESTS += tests/unit/test_redirect
+tests_unit_test_redirect_SOURCES = tests/unit/test_redirect.c
