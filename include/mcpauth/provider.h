@@ -16,8 +16,8 @@
  *   stop            in that worker, when it ends or drains
  *
  * Threads: all callbacks run in the worker's loop thread and must not block, except those of a
- * provider with MCPAUTH_BLOCKING, whose verify and account run in a job thread (one call at a time
- * a request; several requests may run at once: guard what your state shares).
+ * provider with MCPAUTH_BLOCKING, whose verify, account and login callbacks run in a job thread
+ * (one call at a time a request; several requests may run at once: guard what your state shares).
  *
  * Strings that the host hands over are valid until the callback returns, unless stated; those that
  * you hand over are copied.  struct mcpauth_bytes may contain NUL bytes; all others are
@@ -301,13 +301,13 @@ enum mcpauth_level {
 
 /* abi 1.0.  Functions that take SELF may be called from `start` on (log and report: from `check`
  * on); those that take RQ from verify, account, the login callbacks and continuations.  In a job
- * thread only those marked [any thread] may be called; from verify and account of a blocking
- * provider also those that take RQ, but for the four that wait.  int results: 0, or -1 when the
- * arguments are unusable or memory is short.
+ * thread only those marked [any thread] may be called; from the callbacks of a blocking provider
+ * that run in one also those that take RQ, but for the four that wait.  int results: 0, or -1 when
+ * the arguments are unusable or memory is short.
  *
  * One thing at a time: a second request to the host while one is outstanding, an answer while one
- * is, PENDING while none is, and every argument that the host refuses in set_principal and
- * set_claim make the line's result MCPAUTH_ERROR, whatever it returns. */
+ * is, PENDING while none is, and every argument that the host refuses in set_principal, set_claim,
+ * login_redirect and set_tokens make the line's result MCPAUTH_ERROR, whatever it returns. */
 struct mcpauth_host {
   uint32_t abi;
   uint32_t struct_size;
@@ -340,7 +340,7 @@ struct mcpauth_host {
   /* [any thread] Sets a claim of the principal from JSON text: POINTER is "/name" (verify) or is
    * put under /account/INSTANCE/name (account). */
   int (*set_claim)(struct mcpauth_request *rq, const char *pointer, const char *json);
-  /* Account lines: who was granted, and what is known of them. */
+  /* Account lines: who was granted, and what is known of them.  refresh: whom the grant names. */
   const struct mcpauth_principal *(*principal)(struct mcpauth_request *rq);
   const struct mcpauth_claims *(*principal_claims)(struct mcpauth_request *rq);
   /* [any thread] For the audit record; return RESULT from your callback: `return host->refuse (rq,
@@ -427,7 +427,9 @@ struct mcpauth_host {
   /* From login_begin, which then answers MCPAUTH_OK: where the browser is to be sent.  https, or
    * http to loopback. */
   int (*login_redirect)(struct mcpauth_request *rq, const char *url);
-  /* From login_finish and refresh: replaces what the hub keeps of this person's tokens. */
+  /* From login_finish and refresh: replaces what the hub keeps of this person's tokens, whatever
+   * the answer will be: call it as soon as they are there.  In refresh NULL for refresh_token and
+   * extra keeps the old (RFC 6749 section 6). */
   int (*set_tokens)(struct mcpauth_request *rq, const struct mcpauth_tokens *tokens);
   /* "name=value&…" of PAIRS (name, value, …), encoded as application/x-www-form-urlencoded; a pair
    * whose value is NULL is left out.  Lives as long as the request; NULL when memory is short. */
@@ -457,7 +459,8 @@ struct mcpauth_host {
 /* ------------------------------------------------------------------ the provider */
 
 enum mcpauth_provider_flags {
-  MCPAUTH_BLOCKING = 1u << 0, /* verify and account may block: they run in a job thread */
+  MCPAUTH_BLOCKING = 1u << 0, /* verify, account and login callbacks may block: they run in a job
+                                 thread */
   MCPAUTH_REMOTE = 1u << 1,   /* verify sends the credential off the box: of such lines only the
                                  first that claims it is called */
   MCPAUTH_GUARD = 1u << 2,    /* verify never names a principal: its lines answer PASS at best */
@@ -475,7 +478,8 @@ struct mcpauth_provider {
   const struct mcpauth_option *options; /* ends with a NULL name; may be NULL */
   size_t config_size;                   /* of the struct that the offsets are in */
 
-  /* A NULL callback means: not capable.  At least one of verify and account must be there. */
+  /* A NULL callback means: not capable.  At least one of verify, account and login_begin must be
+   * there. */
 
   /* 0, or -1 after host->report.  CONFIG lives as long as the instance, in this process. */
   int (*check)(const struct mcpauth_host *host, struct mcpauth_instance *self, const void *config);
@@ -500,9 +504,9 @@ struct mcpauth_provider {
   /* The browser is back with a code: OK after set_principal (claims and tokens as you like), DENY
    * when this person may not, INVALID when the code was not good. */
   enum mcpauth_result (*login_finish)(struct mcpauth_request *rq, const void *config, void *state);
-  /* Is the person still who she was?  OK after set_principal for the same issuer and subject;
-   * INVALID when the provider has ended it, DENY when she may no longer, UNAVAIL when it cannot be
-   * asked now. */
+  /* Is the person still who she was?  OK after set_principal for the same issuer and subject, or
+   * without it when nothing that is known of her has changed; INVALID when the provider has ended
+   * it, DENY when she may no longer, UNAVAIL when it cannot be asked now. */
   enum mcpauth_result (*refresh)(struct mcpauth_request *rq, const void *config, void *state);
 };
 

@@ -11,7 +11,11 @@
  *                    longsubject
  *   what else        noclaim look claim~X badclaim hugeclaim from~ADDRESS (PASS for all others)
  * An account line reads the script from the claim /fault that the verify of the same credential
- * set. Built three times: fault, fault-blocking (verify and account in a job thread), fault-remote.
+ * set.  A login reads it from the login hint (begin), the code (finish) and the refresh token, or
+ * else from the option on_refresh; begin sends the browser to `url`, or where redirect is told, and
+ * finish and refresh set tokens unless told notokens:
+ *   redirect~bad redirect~none   tokens~bad   newtokens (a rotated refresh token)
+ * Built three times: fault, fault-blocking (verify and account in a job thread), fault-remote.
  */
 #include <mcpauth/provider.h>
 
@@ -40,7 +44,7 @@ enum trouble { TROUBLE_NONE = 0, TROUBLE_REFUSE, TROUBLE_CRASH, TROUBLE_HANG, TR
 static const char *const troubles[] = {"none", "refuse", "crash", "hang", "exit", NULL};
 
 struct config {
-  const char *answer, *url;
+  const char *answer, *url, *on_refresh;
   int on_check, on_start;
 };
 
@@ -54,7 +58,13 @@ static const struct mcpauth_option options[] = {
     {.name = "url",
      .type = MCPAUTH_URL,
      .offset = offsetof(struct config, url),
-     .help = "what `http` asks",
+     .help = "what `http` asks, and where a login begins",
+     .since = "0.1"},
+    {.name = "on_refresh",
+     .type = MCPAUTH_STRING,
+     .offset = offsetof(struct config, on_refresh),
+     .metavar = "WORD.WORD...",
+     .help = "what refresh does when the token does not say",
      .since = "0.1"},
     {.name = "on_check",
      .type = MCPAUTH_CHOICE,
@@ -272,8 +282,11 @@ static void make_trouble(const char *spec)
     ;
 }
 
+enum part { VERIFY, ACCOUNT, BEGIN, FINISH, REFRESH };
+
 struct work {
-  bool account;
+  enum part part;
+  const struct config *config;
   long ms;
   char spec[SPEC_MAX];
 };
@@ -286,6 +299,44 @@ static bool elsewhere(struct mcpauth_request *rq, const char *spec)
   return address && strcmp(address, host->facts(rq)->address) != 0;
 }
 
+static void say_redirect(struct mcpauth_request *rq, const struct work *w)
+{
+  char word[WORD_MAX];
+  const struct mcpauth_login *l = host->login(rq);
+  const char *told = get(w->spec, "redirect", word), *base = w->config->url;
+  const char *const pairs[] = {
+      "redirect_uri", l->callback,       "state", l->state,
+      "nonce",        l->nonce,          "login", l->again ? "again" : NULL,
+      "challenge",    l->code_challenge, "hint",  l->login_hint};
+  const struct mcpauth_list list = {sizeof pairs / sizeof *pairs, pairs};
+  if (told && strcmp(told, "none") == 0)
+    return;
+  if (base == NULL)
+    base = "https://fault.test/authorize";
+  const char *query = host->form(rq, &list);
+  size_t n = query ? strlen(base) + strlen(query) + 2 : 0;
+  char *url = n ? host->alloc(rq, n) : NULL;
+  if (url)
+    snprintf(url, n, "%s?%s", base, query);
+  host->login_redirect(rq, told ? "javascript:alert(1)" : url);
+}
+
+static void say_tokens(struct mcpauth_request *rq, const struct work *w)
+{
+  struct mcpauth_tokens t = {.access_token = "fault-access",
+                             .access_expires_at = host->now() + 3600,
+                             .extra = "{\"fault\":true}"};
+  if (has(w->spec, "notokens"))
+    return;
+  if (w->part == FINISH)
+    t.refresh_token = "fault-refresh-1";
+  else if (has(w->spec, "newtokens"))
+    t.refresh_token = "fault-refresh-2";
+  if (has(w->spec, "tokens"))
+    t.access_token = "bad\n";
+  host->set_tokens(rq, &t);
+}
+
 static enum mcpauth_result answer(struct mcpauth_request *rq, const struct work *w)
 {
   enum mcpauth_result r = result_of(w->spec);
@@ -293,10 +344,15 @@ static enum mcpauth_result answer(struct mcpauth_request *rq, const struct work 
     host->facts(rq);
   if (elsewhere(rq, w->spec))
     return MCPAUTH_PASS;
-  if (!w->account && (r == MCPAUTH_OK || has(w->spec, "sub")) && !has(w->spec, "nosubject"))
-    say_principal(rq, w->spec);
-  if (!w->account)
+  if (w->part == BEGIN) {
+    say_redirect(rq, w);
+  } else if (w->part != ACCOUNT) {
+    if ((r == MCPAUTH_OK || has(w->spec, "sub")) && !has(w->spec, "nosubject"))
+      say_principal(rq, w->spec);
     say_script(rq);
+  }
+  if (w->part == FINISH || w->part == REFRESH)
+    say_tokens(rq, w);
   say_claims(rq, w->spec);
   if (r == MCPAUTH_OK || r == MCPAUTH_PASS)
     return r;
@@ -371,14 +427,38 @@ static enum mcpauth_result run(struct mcpauth_request *rq, const struct config *
   return answer(rq, w);
 }
 
+/* What carries the script of a login, or NULL. */
+static const char *login_script(struct mcpauth_request *rq, enum part part)
+{
+  switch (part) {
+  case BEGIN:
+    return host->login(rq)->login_hint;
+  case FINISH:
+    return host->login(rq)->code;
+  case REFRESH:
+    return host->tokens(rq)->refresh_token;
+  case VERIFY:
+  case ACCOUNT:
+    break;
+  }
+  return NULL;
+}
+
 /* Fills the words for this instance; false when nobody has said anything to it. */
 static bool script(struct mcpauth_request *rq, const struct config *c, struct work *w)
 {
   const char *name = host->instance_name(host->self(rq));
   const struct mcpauth_credential *credential = host->credential(rq);
+  const char *said = login_script(rq, w->part);
   if (credential && find_spec(credential->value.p, credential->value.n, name, w->spec))
     return true;
-  if (w->account) {
+  if (said && find_spec(said, strlen(said), name, w->spec))
+    return true;
+  if (w->part == REFRESH && c->on_refresh) {
+    snprintf(w->spec, sizeof w->spec, "%s", c->on_refresh);
+    return true;
+  }
+  if (w->part == ACCOUNT) {
     struct mcpauth_value v = host->claim(host->principal_claims(rq), "/fault");
     if (v.type == MCPAUTH_TEXT && find_spec(v.text, v.count, name, w->spec))
       return true;
@@ -389,14 +469,15 @@ static bool script(struct mcpauth_request *rq, const struct config *c, struct wo
   return true;
 }
 
-static enum mcpauth_result serve(struct mcpauth_request *rq, const struct config *c, bool account)
+static enum mcpauth_result serve(struct mcpauth_request *rq, const struct config *c, enum part part)
 {
   struct work *w = host->alloc(rq, sizeof *w);
   if (w == NULL)
     return MCPAUTH_ERROR;
-  w->account = account;
+  w->part = part;
+  w->config = c;
   if (!script(rq, c, w))
-    return account ? MCPAUTH_PASS : MCPAUTH_IGNORE;
+    return part == ACCOUNT ? MCPAUTH_PASS : part == VERIFY ? MCPAUTH_IGNORE : MCPAUTH_INVALID;
   return run(rq, c, w);
 }
 
@@ -405,13 +486,31 @@ static enum mcpauth_result serve(struct mcpauth_request *rq, const struct config
 static enum mcpauth_result verify(struct mcpauth_request *rq, const void *config, void *state)
 {
   (void)state;
-  return serve(rq, config, false);
+  return serve(rq, config, VERIFY);
 }
 
 static enum mcpauth_result account(struct mcpauth_request *rq, const void *config, void *state)
 {
   (void)state;
-  return serve(rq, config, true);
+  return serve(rq, config, ACCOUNT);
+}
+
+static enum mcpauth_result login_begin(struct mcpauth_request *rq, const void *config, void *state)
+{
+  (void)state;
+  return serve(rq, config, BEGIN);
+}
+
+static enum mcpauth_result login_finish(struct mcpauth_request *rq, const void *config, void *state)
+{
+  (void)state;
+  return serve(rq, config, FINISH);
+}
+
+static enum mcpauth_result refresh(struct mcpauth_request *rq, const void *config, void *state)
+{
+  (void)state;
+  return serve(rq, config, REFRESH);
 }
 
 /* STATE is the instance: claims is not told which one it is asked for. */
@@ -478,4 +577,7 @@ static const struct mcpauth_provider table = {
     .claims = claims,
     .verify = verify,
     .account = account,
+    .login_begin = login_begin,
+    .login_finish = login_finish,
+    .refresh = refresh,
 };

@@ -340,6 +340,8 @@ static const char *unasked(struct auth_run *r, const struct config_line *line,
   if (c == NULL)
     return table->flags & (MCPAUTH_GUARD | MCPAUTH_BARE) ? NULL
                                                          : "the request carries no credential";
+  if (table->verify == NULL && table->login_begin)
+    return "its users come with tokens of the hub";
   if (!known && table->claims && !table->claims(line->provider->config, l->instance->state, c))
     return "does not claim this credential";
   if (!(table->flags & MCPAUTH_REMOTE))
@@ -466,6 +468,11 @@ void auth_cancel(struct auth_run *r)
     return;
   identify_cancel(&r->at_work);
   drop(r);
+}
+
+struct host *auth_host(struct auth *a)
+{
+  return &a->host;
 }
 
 /* ---- the worker's */

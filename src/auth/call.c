@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -15,12 +16,49 @@ const struct mcpauth_facts *call_facts(const struct mcpauth_request *rq)
   return &rq->facts;
 }
 
+/* ---- what a login callback says */
+
+static void wipe(char *s)
+{
+  if (s)
+    explicit_bzero(s, strlen(s));
+  free(s);
+}
+
+static void call_said_free(struct call_said *s)
+{
+  if (s == NULL)
+    return;
+  wipe(s->redirect);
+  wipe(s->access_token);
+  wipe(s->refresh_token);
+  wipe(s->extra);
+  free(s);
+}
+
+struct call_said *call_say(struct mcpauth_request *rq)
+{
+  if (rq->said == NULL)
+    rq->said = calloc(1, sizeof *rq->said);
+  return rq->said;
+}
+
+static void take_said(struct mcpauth_request *rq, struct call_answer *a)
+{
+  a->said = rq->said;
+  rq->said = NULL;
+}
+
+/* ---- */
+
 void call_answer_done(struct call_answer *a)
 {
   principal_unref(a->principal);
   json_decref(a->claims);
+  call_said_free(a->said);
   a->principal = NULL;
   a->claims = NULL;
+  a->said = NULL;
 }
 
 enum mcpauth_result call_misuse(struct mcpauth_request *rq, const char *format, ...)
@@ -48,6 +86,7 @@ void call_unref(struct mcpauth_request *rq)
     return;
   principal_unref(rq->principal);
   json_decref(rq->claims);
+  call_said_free(rq->said);
   arena_free(rq->arena);
 }
 
@@ -60,26 +99,57 @@ static void say(struct call_answer *a, enum mcpauth_result result, const char *r
   snprintf(a->reason, sizeof a->reason, "%s", reason);
 }
 
+/* Why OK cannot stand, or NULL. */
+static const char *fault_of_ok(const struct mcpauth_request *rq)
+{
+  static const char nobody[] = "OK without a principal";
+  switch (rq->spec.kind) {
+  case CALL_ACCOUNT:
+    return "an account line cannot answer OK";
+  case CALL_VERIFY:
+    if (rq->spec.instance->provider->table->flags & MCPAUTH_GUARD)
+      return "a guard cannot answer OK";
+    return rq->principal ? NULL : nobody;
+  case CALL_LOGIN_BEGIN:
+    return rq->said && rq->said->redirect ? NULL : "OK without login_redirect";
+  case CALL_LOGIN_FINISH:
+    return rq->principal ? NULL : nobody;
+  case CALL_REFRESH:
+    if (rq->principal == NULL)
+      return rq->spec.who == NULL ? nobody : rq->claims ? "claims without a principal" : NULL;
+    if (rq->spec.who && !principal_same(rq->principal, rq->spec.who))
+      return "refresh named another person";
+    return NULL;
+  }
+  return "a call of no kind";
+}
+
+static bool is_login(enum call_kind kind)
+{
+  return kind != CALL_VERIFY && kind != CALL_ACCOUNT;
+}
+
 /* Why RESULT cannot stand, or NULL. */
 static const char *fault_of(const struct mcpauth_request *rq, enum mcpauth_result result)
 {
-  const struct mcpauth_provider *table = rq->spec.instance->provider->table;
   if (rq->misuse[0])
     return rq->misuse;
-  if (result != MCPAUTH_OK)
-    return NULL;
-  if (rq->spec.account)
-    return "an account line cannot answer OK";
-  if (table->flags & MCPAUTH_GUARD)
-    return "a guard cannot answer OK";
-  return rq->principal ? NULL : "OK without a principal";
+  if (result == MCPAUTH_OK)
+    return fault_of_ok(rq);
+  if (is_login(rq->spec.kind) && (result == MCPAUTH_PASS || result == MCPAUTH_IGNORE))
+    return "PASS and IGNORE are no answers to a login";
+  return NULL;
 }
 
 static void take_claims(struct mcpauth_request *rq, struct call_answer *a)
 {
-  if (rq->spec.account) {
+  if (rq->spec.kind == CALL_ACCOUNT) {
     a->claims = rq->claims;
     rq->claims = NULL;
+    return;
+  }
+  if (rq->principal == NULL) { /* the refresh changed nothing; a login that begins names nobody */
+    a->principal = rq->spec.who ? principal_ref(rq->spec.who) : NULL;
     return;
   }
   a->principal = rq->principal;
@@ -121,11 +191,12 @@ static void judge(struct mcpauth_request *rq, enum mcpauth_result result, struct
   *a = (struct call_answer){.looked = rq->looked};
   count_use(rq);
   const char *fault = fault_of(rq, result);
+  take_said(rq, a);
   if (fault) {
     say(a, MCPAUTH_ERROR, fault);
     return;
   }
-  if (result == MCPAUTH_OK && expired(rq->principal)) {
+  if (result == MCPAUTH_OK && rq->principal && expired(rq->principal)) {
     say(a, MCPAUTH_INVALID, "OK for a principal that has expired");
     a->why = MCPAUTH_WHY_EXPIRED;
     return;
@@ -138,7 +209,7 @@ static void judge(struct mcpauth_request *rq, enum mcpauth_result result, struct
     return;
   case MCPAUTH_PASS:
     a->reason[0] = 0;
-    if (rq->spec.account)
+    if (rq->spec.kind == CALL_ACCOUNT)
       take_claims(rq, a);
     return;
   case MCPAUTH_IGNORE:
@@ -202,8 +273,11 @@ static void too_late(struct timer *t)
   void *arg = rq->spec.arg;
   snprintf(a.reason, sizeof a.reason, "timed out after %lld ms",
            (long long)rq->spec.instance->provider->deadline_ms);
+  if (!rq->in_thread)
+    take_said(rq, &a); /* a refresh token that has been used is of no use again */
   leave(rq);
   done(arg, &a);
+  call_answer_done(&a);
 }
 
 void call_cancel(struct mcpauth_request *rq)
@@ -267,11 +341,51 @@ static int copy_facts(struct mcpauth_request *rq)
   return failed ? -1 : 0;
 }
 
-static void wipe_credential(void *p)
+/* NULL stays NULL. */
+static const char *copy_maybe(struct mcpauth_request *rq, const char *s, bool *failed)
 {
-  struct mcpauth_credential *c = p;
-  if (c->value.p)
-    explicit_bzero((char *)(uintptr_t)c->value.p, c->value.n);
+  return s ? copy_text(rq, s, failed) : NULL;
+}
+
+static int copy_parameters(struct mcpauth_request *rq, const struct mcpauth_list *from,
+                           bool *failed)
+{
+  const char **v = from->n ? arena_array(rq->arena, from->n, sizeof *v) : NULL;
+  if (from->n && v == NULL)
+    return -1;
+  for (size_t i = 0; i < from->n; i++)
+    v[i] = copy_text(rq, from->v[i], failed);
+  rq->login.parameters = (struct mcpauth_list){from->n, v};
+  return 0;
+}
+
+static int copy_login(struct mcpauth_request *rq)
+{
+  const struct mcpauth_login *l = rq->spec.login;
+  const struct mcpauth_tokens *t = rq->spec.tokens;
+  bool failed = false;
+  if (l) {
+    rq->login = (struct mcpauth_login){
+        .callback = copy_text(rq, l->callback, &failed),
+        .state = copy_text(rq, l->state, &failed),
+        .nonce = copy_text(rq, l->nonce, &failed),
+        .code_challenge = copy_text(rq, l->code_challenge, &failed),
+        .login_hint = copy_maybe(rq, l->login_hint, &failed),
+        .again = l->again,
+        .code = copy_maybe(rq, l->code, &failed),
+        .code_verifier = copy_maybe(rq, l->code_verifier, &failed),
+    };
+    if (copy_parameters(rq, &l->parameters, &failed) < 0)
+      return -1;
+  }
+  if (t)
+    rq->tokens = (struct mcpauth_tokens){
+        .access_token = copy_maybe(rq, t->access_token, &failed),
+        .refresh_token = copy_maybe(rq, t->refresh_token, &failed),
+        .access_expires_at = t->access_expires_at,
+        .extra = copy_maybe(rq, t->extra, &failed),
+    };
+  return failed ? -1 : 0;
 }
 
 static struct mcpauth_request *call_new(const struct call_spec *s)
@@ -287,24 +401,51 @@ static struct mcpauth_request *call_new(const struct call_spec *s)
   rq->spec = *s;
   rq->deadline_ms = clock_mono_ms() + s->instance->provider->deadline_ms;
   rq->deadline.fire = too_late;
-  if (arena_defer(arena, wipe_credential, &rq->credential) < 0 || copy_facts(rq) < 0) {
+  arena_wipes(arena); /* credentials, codes, tokens, secrets of the provider */
+  if (copy_facts(rq) < 0 || copy_login(rq) < 0) {
     arena_free(arena);
     return NULL;
   }
   return rq;
 }
 
-static enum mcpauth_result run(struct mcpauth_request *rq)
+typedef enum mcpauth_result callback_fn(struct mcpauth_request *rq, const void *config,
+                                        void *state);
+
+static callback_fn *callback_of(const struct mcpauth_provider *table, enum call_kind kind)
+{
+  switch (kind) {
+  case CALL_VERIFY:
+    return table->verify;
+  case CALL_ACCOUNT:
+    return table->account;
+  case CALL_LOGIN_BEGIN:
+    return table->login_begin;
+  case CALL_LOGIN_FINISH:
+    return table->login_finish;
+  case CALL_REFRESH:
+    return table->refresh;
+  }
+  return NULL;
+}
+
+enum mcpauth_result call_callback(struct mcpauth_request *rq)
 {
   const struct mcpauth_instance *i = rq->spec.instance;
-  const struct mcpauth_provider *table = i->provider->table;
-  if ((rq->spec.account ? table->account : table->verify) == NULL)
-    return call_misuse(rq, "the provider serves no %s lines",
-                       rq->spec.account ? "account" : "auth");
-  if (table->flags & MCPAUTH_BLOCKING)
-    return wait_blocking(rq);
-  return rq->spec.account ? table->account(rq, i->provider->config, i->state)
-                          : table->verify(rq, i->provider->config, i->state);
+  return callback_of(i->provider->table, rq->spec.kind)(rq, i->provider->config, i->state);
+}
+
+static const char *kind_name(enum call_kind kind)
+{
+  return kind == CALL_VERIFY ? "auth lines" : kind == CALL_ACCOUNT ? "account lines" : "logins";
+}
+
+static enum mcpauth_result run(struct mcpauth_request *rq)
+{
+  const struct mcpauth_provider *table = rq->spec.instance->provider->table;
+  if (callback_of(table, rq->spec.kind) == NULL)
+    return call_misuse(rq, "the provider serves no %s", kind_name(rq->spec.kind));
+  return table->flags & MCPAUTH_BLOCKING ? wait_blocking(rq) : call_callback(rq);
 }
 
 struct mcpauth_request *call_start(const struct call_spec *s, struct call_answer *ret)

@@ -1,6 +1,6 @@
-/* One call of one provider for one line: copies of what it may look at, what it says, what it waits
- * for, its deadline.  Everything a provider passes is judged here: what is not allowed makes the
- * answer ERROR.  Private to src/auth. */
+/* One call of one provider, for a line of a stack or a step of a login: copies of what it may look
+ * at, what it says, what it waits for, its deadline.  Everything a provider passes is judged here:
+ * what is not allowed makes the answer ERROR.  Private to src/auth. */
 #ifndef AUTH_CALL_H
 #define AUTH_CALL_H
 
@@ -8,12 +8,23 @@
 
 enum { CALL_REASON = 256 };
 
+enum call_kind { CALL_VERIFY = 1, CALL_ACCOUNT, CALL_LOGIN_BEGIN, CALL_LOGIN_FINISH, CALL_REFRESH };
+
+/* What a login callback said besides its principal; on the heap, overwritten when freed. */
+struct call_said {
+  char *redirect; /* NULL: none */
+  bool has_tokens;
+  char *access_token, *refresh_token, *extra; /* NULL: none */
+  int64_t access_expires_at;
+};
+
 struct call_answer {
   enum mcpauth_result result; /* one of the seven, never PENDING */
   enum mcpauth_why why;
   char reason[CALL_REASON];    /* "" when none was given; the provider's words, unescaped */
   struct principal *principal; /* of an OK: now the receiver's, its claims included */
   json_t *claims;              /* account line: what it added, or NULL; now the receiver's */
+  struct call_said *said;      /* login callbacks, whatever the result; or NULL */
   bool looked;                 /* at facts of the request */
 };
 
@@ -21,11 +32,13 @@ typedef void call_done_fn(void *arg, struct call_answer *answer);
 
 struct call_spec {
   struct mcpauth_instance *instance;
-  bool account;
+  enum call_kind kind;
   const struct mcpauth_credential *credential; /* NULL: none */
   const struct mcpauth_facts *facts;
-  struct principal *who; /* account: the granted principal */
-  json_t *known;         /* account: its claims so far */
+  struct principal *who; /* account: whom the stack granted; refresh: the grant's, or NULL */
+  json_t *known;         /* claims of WHO so far */
+  const struct mcpauth_login *login;   /* login callbacks */
+  const struct mcpauth_tokens *tokens; /* refresh */
   call_done_fn *done;
   void *arg;
 };
@@ -52,6 +65,9 @@ struct mcpauth_request {
 
   struct mcpauth_credential credential;
   struct mcpauth_facts facts;
+  struct mcpauth_login login;
+  struct mcpauth_tokens tokens;
+  struct call_said *said;
   int64_t deadline_ms; /* clock_mono_ms */
   struct timer deadline;
 
@@ -79,6 +95,10 @@ struct mcpauth_request {
   struct job_box *box;
 };
 
+/* Calls the callback that the call is for; the loop's thread, or a job's. */
+enum mcpauth_result call_callback(struct mcpauth_request *rq);
+/* What the login callback has said so far, made when it is not there; NULL when memory is short. */
+struct call_said *call_say(struct mcpauth_request *rq);
 /* Records misuse (the first counts); MCPAUTH_ERROR. */
 enum mcpauth_result call_misuse(struct mcpauth_request *rq, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -86,6 +106,13 @@ enum mcpauth_result call_misuse(struct mcpauth_request *rq, const char *format, 
 void call_resume(struct mcpauth_request *rq, enum mcpauth_result result);
 void call_unref(struct mcpauth_request *rq);
 int64_t call_left_ms(const struct mcpauth_request *rq);
+
+/* host_login.c: what mcpauth_host offers under the same names. */
+const struct mcpauth_login *host_login(struct mcpauth_request *rq);
+const struct mcpauth_tokens *host_tokens(struct mcpauth_request *rq);
+int host_login_redirect(struct mcpauth_request *rq, const char *url);
+int host_set_tokens(struct mcpauth_request *rq, const struct mcpauth_tokens *tokens);
+const char *host_form(struct mcpauth_request *rq, const struct mcpauth_list *pairs);
 
 /* wait.c: what mcpauth_host offers under the same names. */
 enum mcpauth_result wait_http(struct mcpauth_request *rq,
@@ -98,7 +125,7 @@ enum mcpauth_result wait_job(struct mcpauth_request *rq, mcpauth_job_fn *work,
 enum mcpauth_result wait_jwt(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
                              const struct mcpauth_jwt_policy *policy, struct mcpauth_bytes token,
                              mcpauth_jwt_fn *then, void *arg);
-/* Runs verify or account of a blocking provider in a job thread. */
+/* Runs the callback of a blocking provider in a job thread. */
 enum mcpauth_result wait_blocking(struct mcpauth_request *rq);
 /* Takes back what RQ waits for. */
 void wait_cancel(struct mcpauth_request *rq);

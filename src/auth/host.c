@@ -76,7 +76,7 @@ static const struct mcpauth_facts *host_facts(struct mcpauth_request *rq)
 /* Account lines have a principal to look at and no business with the credential. */
 static const struct mcpauth_credential *host_credential(struct mcpauth_request *rq)
 {
-  return rq->spec.account ? NULL : rq->spec.credential;
+  return rq->spec.kind == CALL_VERIFY ? rq->spec.credential : NULL;
 }
 
 static struct mcpauth_instance *host_self(struct mcpauth_request *rq)
@@ -87,8 +87,9 @@ static struct mcpauth_instance *host_self(struct mcpauth_request *rq)
 static int host_set_principal(struct mcpauth_request *rq, const struct mcpauth_principal *principal)
 {
   struct err e = {""};
-  if (rq->spec.account) {
-    call_misuse(rq, "an account line cannot name a principal");
+  if (rq->spec.kind == CALL_ACCOUNT || rq->spec.kind == CALL_LOGIN_BEGIN) {
+    call_misuse(rq, "%s cannot name a principal",
+                rq->spec.kind == CALL_ACCOUNT ? "an account line" : "login_begin");
     return -1;
   }
   struct principal *p = principal_new(rq->spec.instance->provider, principal, &e);
@@ -143,7 +144,9 @@ static int host_set_claim(struct mcpauth_request *rq, const char *pointer, const
   struct err e = {""};
   if (claim_name(pointer, name) < 0)
     err_set(&e, "a claim's place is not \"/name\"");
-  else if (!rq->spec.account && strcmp(name, "account") == 0)
+  else if (rq->spec.kind == CALL_LOGIN_BEGIN)
+    err_set(&e, "login_begin knows no claims");
+  else if (rq->spec.kind != CALL_ACCOUNT && strcmp(name, "account") == 0)
     err_set(&e, "/account belongs to account lines");
   else if (json == NULL)
     err_set(&e, "a claim without a value");
@@ -374,6 +377,11 @@ const struct mcpauth_host host_functions = {
     .member = host_member,
     .json_misfit = host_json_misfit,
     .time_of = host_time_of,
+    .login = host_login,
+    .tokens = host_tokens,
+    .login_redirect = host_login_redirect,
+    .set_tokens = host_set_tokens,
+    .form = host_form,
     .json_text = host_json_text,
     .hmac_sha256 = host_hmac_sha256,
     .basic = host_basic,

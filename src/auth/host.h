@@ -47,6 +47,7 @@ struct host {
 int host_start(struct host *h, const struct auth_options *o, struct err *e);
 /* Instances with a stuck job are left alone: their thread still uses them, the process ends. */
 void host_stop(struct host *h);
+struct host *auth_host(struct auth *a); /* authenticate.c */
 /* The lane of an instance, or NULL. */
 struct lane *instance_lane(struct mcpauth_instance *i);
 int instance_watch(struct mcpauth_instance *i, const char *path, size_t max_size,

@@ -244,8 +244,14 @@ static bool fly(struct identify *t, struct identify_line *l, bool listed, struct
     *ret = (struct call_answer){.result = MCPAUTH_ERROR, .reason = "out of memory"};
     return true;
   }
-  struct call_spec spec = {l->instance, l->account, l->credential, l->facts,
-                           l->who,      l->known,   answered,      f};
+  struct call_spec spec = {.instance = l->instance,
+                           .kind = l->account ? CALL_ACCOUNT : CALL_VERIFY,
+                           .credential = l->credential,
+                           .facts = l->facts,
+                           .who = l->who,
+                           .known = l->known,
+                           .done = answered,
+                           .arg = f};
   *f = (struct flight){.table = t,
                        .keyed = l->keyed,
                        .key = l->key,

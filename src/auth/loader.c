@@ -200,8 +200,10 @@ static int check_table(const struct mcpauth_provider *p, const char *name, struc
                    p->name ? p->name : "");
   if (p->version == NULL || p->description == NULL)
     return err_set(e, "has no version or description");
-  if (p->verify == NULL && p->account == NULL)
-    return err_set(e, "has neither verify nor account");
+  if (!p->login_begin != !p->login_finish || !p->login_begin != !p->refresh)
+    return err_set(e, "has some of login_begin, login_finish and refresh, and not all");
+  if (p->verify == NULL && p->account == NULL && p->login_begin == NULL)
+    return err_set(e, "has neither verify nor account nor login_begin");
   if (p->config_size > MAX_CONFIG)
     return err_set(e, "wants a configuration struct of %zu bytes", p->config_size);
   for (size_t i = 0; p->options && p->options[i].name; i++) {

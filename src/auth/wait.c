@@ -215,10 +215,7 @@ enum mcpauth_result wait_job(struct mcpauth_request *rq, mcpauth_job_fn *work,
 static void blocking_work(void *arg)
 {
   struct mcpauth_request *rq = arg;
-  const struct mcpauth_instance *i = rq->spec.instance;
-  const struct mcpauth_provider *table = i->provider->table;
-  rq->result = rq->spec.account ? table->account(rq, i->provider->config, i->state)
-                                : table->verify(rq, i->provider->config, i->state);
+  rq->result = call_callback(rq);
 }
 
 static enum mcpauth_result blocking_done(struct mcpauth_request *rq, void *arg)

@@ -133,7 +133,8 @@ void lines_check(struct binder *b, const struct line_list *list)
     const struct config_provider *p = line->named->bound;
     if (line->kind == LINE_INCLUDE || p == NULL)
       continue;
-    if (line->kind == LINE_AUTH ? p->table->verify != NULL : p->table->account != NULL)
+    if (line->kind == LINE_AUTH ? p->table->verify || p->table->login_begin
+                                : p->table->account != NULL)
       continue;
     line->named->good = false; /* the lints may not rely on it */
     report_error(b->f, line->at, "'%s' cannot stand here: the module '%s' serves %s lines only",

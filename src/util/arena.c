@@ -24,6 +24,7 @@ struct arena {
   size_t max, total;
   struct block *blocks; /* newest first; only the newest is allocated from */
   struct deferred *deferred;
+  bool wipes;
 };
 
 struct arena *arena_new(size_t max)
@@ -34,6 +35,11 @@ struct arena *arena_new(size_t max)
   return a;
 }
 
+void arena_wipes(struct arena *a)
+{
+  a->wipes = true;
+}
+
 void arena_free(struct arena *a)
 {
   if (a == NULL)
@@ -42,6 +48,8 @@ void arena_free(struct arena *a)
     d->release(d->p);
   for (struct block *b = a->blocks, *next; b; b = next) {
     next = b->next;
+    if (a->wipes)
+      explicit_bzero(b->data, b->used);
     free(b);
   }
   free(a);

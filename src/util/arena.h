@@ -10,6 +10,8 @@ struct arena;
 
 /* MAX is the most bytes that it will hold at once.  NULL when out of memory. */
 struct arena *arena_new(size_t max);
+/* What A holds will be overwritten before it is freed: it may hold secrets. */
+void arena_wipes(struct arena *a);
 void arena_free(struct arena *a); /* NULL is fine */
 void *arena_alloc(struct arena *a, size_t n);
 /* N elements of SIZE, the product checked. */
