@@ -1,0 +1,1 @@
+libcore_a_SOURCES += src/store/keyring.h src/store/store.h
