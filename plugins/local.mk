@@ -11,6 +11,28 @@ plugins_bearer_jwt_la_SOURCES = plugins/bearer-jwt/bearer-jwt.c
 plugins_bearer_jwt_la_CFLAGS = $(MODULE_COMPILE)
 plugins_bearer_jwt_la_LDFLAGS = $(MODULE_LINK)
 EXTRA_DIST += plugins/bearer-jwt/mcpauth-bearer-jwt.pod
+plugin_LTLIBRARIES += plugins/address.la
+plugins_address_la_SOURCES = plugins/address/address.c
+plugins_address_la_CFLAGS = $(MODULE_COMPILE)
+plugins_address_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/address/mcpauth-address.pod
+UNIT_TESTS += tests/unit/test_address_provider
+tests_unit_test_address_provider_SOURCES = tests/unit/test_address_provider.c
+plugin_LTLIBRARIES += plugins/webhook.la
+plugins_webhook_la_SOURCES = plugins/webhook/webhook.c
+plugins_webhook_la_CFLAGS = $(MODULE_COMPILE)
+plugins_webhook_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/webhook/mcpauth-webhook.pod
+
+# Providers are loaded by their .so; libtool's own files would only be in the way.  Without them it
+# cannot uninstall, so that is done here too.
+install-exec-hook: install-no-la
+install-no-la:
+	rm -f $(plugin_LTLIBRARIES:plugins/%='$(DESTDIR)$(plugindir)'/%)
+uninstall-hook: uninstall-providers
+uninstall-providers:
+	rm -f $(plugin_LTLIBRARIES:plugins/%.la='$(DESTDIR)$(plugindir)'/%.so)
+.PHONY: install-no-la uninstall-providers
 
 # fault: for tests only; -rpath makes libtool build a shared object that is not installed.
 FAULT_LINK = $(MODULE_LINK) -rpath /nowhere

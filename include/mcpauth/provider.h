@@ -449,6 +449,13 @@ struct mcpauth_host {
    * request; NULL when the key is unfit.  From `check`, where RQ is NULL: "" when KEY can sign. */
   const char *(*jwt_sign)(struct mcpauth_request *rq, const struct mcpauth_secret *key,
                           const char *kid, const char *claims);
+  /* The scopes at POINTER: words between spaces (RFC 6749 section 3.3) or an array of words; none
+   * when it is absent.  They live as long as the request.  -1: they are malformed, or too many. */
+  int (*scopes)(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                const char *pointer, struct mcpauth_list *ret);
+  /* set_claim of every member of the object at POINTER; nothing when it is absent. */
+  int (*set_claims)(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                    const char *pointer);
 };
 
 /* Whether the host at H has FIELD. */

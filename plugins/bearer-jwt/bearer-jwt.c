@@ -9,7 +9,7 @@
 
 extern const struct mcpauth_host *host; /* set by the loader; defined by MCPAUTH_PROVIDER */
 
-enum { MAX_SCOPES = 200, MAX_SCOPE = 128, ISSUER_SIZE = 513 };
+enum { ISSUER_SIZE = 513 };
 enum preset { NONE, KEYCLOAK, ENTRA, AUTH0, COGNITO, WORKOS, GOOGLE, ANY };
 
 struct config {
@@ -183,47 +183,6 @@ static struct mcpauth_list issuers(const void *config)
   return ((const struct config *)config)->issuers;
 }
 
-struct scopes {
-  const char *v[MAX_SCOPES];
-  size_t n;
-};
-
-/* RFC 6749 section 3.3: %x21 / %x23-5B / %x5D-7E; anything else refuses the token (row 17). */
-static bool add_scope(struct mcpauth_request *rq, struct scopes *s, const char *p, size_t n)
-{
-  char *copy = host->alloc(rq, n + 1);
-  if (copy == NULL || n == 0 || n > MAX_SCOPE || s->n == MAX_SCOPES)
-    return false;
-  for (size_t i = 0; i < n; i++)
-    if (p[i] <= 0x20 || p[i] > 0x7e || p[i] == '"' || p[i] == '\\')
-      return false;
-  memcpy(copy, p, n);
-  s->v[s->n++] = copy;
-  return true;
-}
-
-/* `scope`, or else `scp`: a string of words between spaces, or an array of words. */
-static bool read_scopes(struct mcpauth_request *rq, const struct mcpauth_claims *token,
-                        struct scopes *s)
-{
-  const char *name = host->claim(token, "/scope").type != MCPAUTH_ABSENT ? "/scope" : "/scp";
-  struct mcpauth_value v = host->claim(token, name);
-  char at[32];
-  for (size_t i = 0; v.type == MCPAUTH_ARRAY && i < v.count; i++) {
-    snprintf(at, sizeof at, "%s/%zu", name, i);
-    struct mcpauth_value word = host->claim(token, at);
-    if (word.type != MCPAUTH_TEXT || !add_scope(rq, s, word.text, word.count))
-      return false;
-  }
-  for (const char *p = v.type == MCPAUTH_TEXT ? v.text : ""; *p;) {
-    size_t n = strcspn(p, " ");
-    if (n && !add_scope(rq, s, p, n))
-      return false;
-    p += n + (p[n] == ' ');
-  }
-  return v.type == MCPAUTH_TEXT || v.type == MCPAUTH_ARRAY || v.type == MCPAUTH_ABSENT;
-}
-
 static const char *text(const struct mcpauth_claims *token, const char *pointer)
 {
   struct mcpauth_value v = host->claim(token, pointer);
@@ -262,11 +221,11 @@ static enum mcpauth_result verified(struct mcpauth_request *rq, void *arg,
                                     enum mcpauth_result result, const struct mcpauth_claims *token)
 {
   const struct config *c = ((struct state *)arg)->c;
-  struct scopes scopes = {.n = 0};
   if (result != MCPAUTH_OK)
     return result;
   const char *use = text(token, "/token_use"),
              *client = text(token, c->client_claim ? c->client_claim : "/client_id");
+  bool has_scope = host->claim(token, "/scope").type != MCPAUTH_ABSENT;
   struct mcpauth_principal who = {
       .issuer = text(token, "/iss"),
       .subject = text(token, c->subject_claim),
@@ -277,9 +236,8 @@ static enum mcpauth_result verified(struct mcpauth_request *rq, void *arg,
     return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "token_use is not access");
   if (who.subject == NULL)
     return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "no subject");
-  if (!read_scopes(rq, token, &scopes))
+  if (host->scopes(rq, token, has_scope ? "/scope" : "/scp", &who.scopes) < 0)
     return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "scopes are malformed");
-  who.scopes = (struct mcpauth_list){scopes.n, scopes.v};
   if (host->set_principal(rq, &who) < 0)
     return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "subject or client unfit");
   return copy_claims(rq, c, token) < 0 ? MCPAUTH_ERROR : MCPAUTH_OK;
@@ -303,7 +261,7 @@ static enum mcpauth_result verify(struct mcpauth_request *rq, const void *config
 
 static const struct mcpauth_provider provider = {
     .abi = MCPAUTH_ABI, .struct_size = sizeof(struct mcpauth_provider),
-    .name = "bearer-jwt", .version = "0.1",
+    .name = "bearer-jwt", .version = "0.1.0",
     .description = "JWT access tokens of an issuer that you trust",
     .options = options, .config_size = sizeof(struct config), .check = check, .start = start,
     .stop = free, .claims = claims, .verify = verify, .issuers = issuers};

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY = 48, FORM = BODY + 7, HEX = 64, FILE_MAX = 8 << 20, TOKENS_MAX = 20000, SCOPES = 64 };
+enum { BODY = 48, FORM = BODY + 7, HEX = 64, FILE_MAX = 8 << 20, TOKENS_MAX = 20000 };
 
 /* What a token is found by. */
 enum { NOW, BEFORE, KEYS }; /* the SHA-256 of its secret; of the one before a rotation */
@@ -104,8 +104,6 @@ static bool token_read(struct line *l, struct token *t)
          bad(l, "previous_until", "comes together with previous_sha256");
 }
 
-/* ---- the file */
-
 static void tokens_free(struct tokens *t)
 {
   for (size_t i = 0; i < t->n; i++)
@@ -192,8 +190,6 @@ static int changed(void *arg, struct mcpauth_bytes content)
   return -1;
 }
 
-/* ---- the provider */
-
 static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config)
 {
   struct state s = {self, ((const struct config *)config)->file, true, {NULL, 0, 0, NULL}};
@@ -214,8 +210,7 @@ static int start(const struct mcpauth_host *h, struct mcpauth_instance *self, co
   struct state *s = calloc(1, sizeof *s);
   if (s == NULL)
     return -1;
-  s->self = self;
-  s->file = ((const struct config *)config)->file;
+  *s = (struct state){.self = self, .file = ((const struct config *)config)->file};
   if (h->watch_file(self, s->file, FILE_MAX, changed, s) < 0) {
     stop(s);
     return -1;
@@ -226,8 +221,7 @@ static int start(const struct mcpauth_host *h, struct mcpauth_instance *self, co
 
 static bool claims(const void *config, void *state, const struct mcpauth_credential *c)
 {
-  (void)config;
-  (void)state;
+  (void)config, (void)state;
   return c->value.n > 5 && memcmp(c->value.p, "mcpa_", 5) == 0;
 }
 
@@ -251,22 +245,14 @@ static bool well_formed(struct mcpauth_bytes v)
 
 static enum mcpauth_result grant(struct mcpauth_request *rq, const struct token *t, int64_t ends)
 {
-  char issuer[160], pointer[80];
-  const char *words[SCOPES], *name;
-  size_t n = host->claim(t->json, "/scopes").count;
-  for (size_t i = 0; i < n; i++) {
-    snprintf(pointer, sizeof pointer, "/scopes/%zu", i);
-    words[i] = text(t, pointer);
-  }
+  char issuer[160];
+  struct mcpauth_list scopes;
   snprintf(issuer, sizeof issuer, "mcpauth:%s", host->instance_name(host->self(rq)));
-  const struct mcpauth_principal who = {issuer, text(t, "/subject"), t->id, {n, words}, ends, 0};
-  if (host->set_principal(rq, &who) < 0)
+  if (host->scopes(rq, t->json, "/scopes", &scopes) < 0)
     return MCPAUTH_ERROR;
-  for (size_t i = 0; (name = host->member(t->json, "/claims", i)) != NULL; i++) {
-    snprintf(pointer, sizeof pointer, "/claims/%s", name);
-    if (host->set_claim(rq, pointer + 7, host->claim_json(rq, t->json, pointer)) < 0)
-      return MCPAUTH_ERROR;
-  }
+  const struct mcpauth_principal who = {issuer, text(t, "/subject"), t->id, scopes, ends, 0};
+  if (host->set_principal(rq, &who) < 0 || host->set_claims(rq, t->json, "/claims") < 0)
+    return MCPAUTH_ERROR;
   host->count_use(rq, t->id);
   return MCPAUTH_OK;
 }
@@ -306,7 +292,7 @@ static enum mcpauth_result verify(struct mcpauth_request *rq, const void *config
 /* clang-format off */
 static const struct mcpauth_provider provider = {
     .abi = MCPAUTH_ABI, .struct_size = sizeof(struct mcpauth_provider), .name = "static-token",
-    .version = "0.1", .description = "Tokens of our own, from a file of their hashes",
+    .version = "0.1.0", .description = "Tokens of our own, from a file of their hashes",
     .options = options, .config_size = sizeof(struct config), .check = check, .start = start,
     .stop = stop, .claims = claims, .verify = verify};
 /* clang-format on */

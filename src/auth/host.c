@@ -13,6 +13,7 @@
 #include "auth/loader.h"
 #include "auth/member.h"
 #include "ops/log.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/json.h"
 #include "util/limits.h"
@@ -317,6 +318,31 @@ static const char *host_claim_json(struct mcpauth_request *rq, const struct mcpa
   return copy;
 }
 
+static int host_scopes(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                       const char *pointer, struct mcpauth_list *ret)
+{
+  return member_scopes(look_up(claims, pointer), rq->arena, ret);
+}
+
+static int host_set_claims(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                           const char *pointer)
+{
+  json_t *object = look_up(claims, pointer), *value;
+  const char *name;
+  json_object_foreach(object, name, value)
+  {
+    AUTO_FREE char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct err e = {""};
+    if (text == NULL || strlen(name) > CLAIM_NAME ||
+        (!rq->spec.account && strcmp(name, "account") == 0) ||
+        set_claim(rq, name, str_of(text), &e) < 0) {
+      call_misuse(rq, "%s", e.text[0] ? e.text : "a claim that cannot be set");
+      return -1;
+    }
+  }
+  return 0;
+}
+
 /* ---- small things */
 
 static bool host_equal(struct mcpauth_bytes a, struct mcpauth_bytes b)
@@ -386,4 +412,6 @@ const struct mcpauth_host host_functions = {
     .hmac_sha256 = host_hmac_sha256,
     .basic = host_basic,
     .jwt_sign = host_jwt_sign,
+    .scopes = host_scopes,
+    .set_claims = host_set_claims,
 };

@@ -135,3 +135,28 @@ const char *member_misfit(json_t *object, const struct mcpauth_member *table, co
   }
   return NULL;
 }
+
+static int add_scope(struct arena *a, struct str word, const char **v, size_t *n)
+{
+  if (!is_scope(word) || *n == LIMIT_SCOPES || (v[*n] = arena_dup(a, word)) == NULL)
+    return -1;
+  ++*n;
+  return 0;
+}
+
+int member_scopes(const json_t *value, struct arena *a, struct mcpauth_list *ret)
+{
+  const char **v = arena_array(a, LIMIT_SCOPES, sizeof *v);
+  size_t n = 0;
+  struct str rest = json_text(value), word;
+  if (v == NULL || (value && !json_is_string(value) && !json_is_array(value)))
+    return -1;
+  for (size_t i = 0; i < json_array_size(value); i++)
+    if (add_scope(a, json_text(json_array_get(value, i)), v, &n) < 0)
+      return -1;
+  while (str_next(&rest, ' ', &word))
+    if (word.n && add_scope(a, word, v, &n) < 0)
+      return -1;
+  *ret = (struct mcpauth_list){n, v};
+  return 0;
+}

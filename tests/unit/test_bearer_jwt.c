@@ -9,10 +9,12 @@
 #include <cmocka.h>
 
 #include "auth/jwt.h"
+#include "auth/member.h"
 #include "util/arena.h"
 #include "util/base64url.h"
 #include "util/cleanup.h"
 #include "util/json.h"
+#include "util/limits.h"
 
 #define ISS      "https://idp.example"
 #define RESOURCE "https://mcp.example/notes"
@@ -47,12 +49,6 @@ fake_refuse(struct mcpauth_request *rq, enum mcpauth_result result, enum mcpauth
   vsnprintf(refused, sizeof refused, format, ap);
   va_end(ap);
   return result;
-}
-
-static void *fake_alloc(struct mcpauth_request *rq, size_t n)
-{
-  (void)rq;
-  return arena_alloc(arena, n);
 }
 
 static const struct mcpauth_facts *fake_facts(struct mcpauth_request *rq)
@@ -107,6 +103,14 @@ static struct mcpauth_value fake_claim(const struct mcpauth_claims *claims, cons
   return v;
 }
 
+static int fake_scopes(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                       const char *pointer, struct mcpauth_list *ret)
+{
+  (void)rq;
+  assert_ptr_equal(claims, token_claims);
+  return member_scopes(json_pointer(token_claims, str_of(pointer)), arena, ret);
+}
+
 static const char *fake_claim_json(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
                                    const char *pointer)
 {
@@ -151,13 +155,13 @@ static const struct mcpauth_host fake = {
     .struct_size = sizeof(struct mcpauth_host),
     .report = fake_report,
     .refuse = fake_refuse,
-    .alloc = fake_alloc,
     .facts = fake_facts,
     .credential = fake_credential,
     .set_principal = fake_set_principal,
     .set_claim = fake_set_claim,
     .claim = fake_claim,
     .claim_json = fake_claim_json,
+    .scopes = fake_scopes,
     .keyset = fake_keyset,
     .jwt_verify = fake_jwt_verify,
     .jwt_issuer = fake_jwt_issuer,
@@ -337,19 +341,19 @@ static void scopes_that_are_no_words_refuse_the_token(void **state)
 static void too_many_or_too_long_scopes_refuse_the_token(void **state)
 {
   (void)state;
-  for (int n = MAX_SCOPES; n <= MAX_SCOPES + 1; n++) {
+  for (int n = LIMIT_SCOPES; n <= LIMIT_SCOPES + 1; n++) {
     CLEANUP(buf_done) struct buf b;
     buf_init(&b, 65536);
     buf_puts(&b, "{\"scope\":\"");
     for (int i = 0; i < n; i++)
       buf_printf(&b, "s%d ", i);
     buf_puts(&b, "\"}");
-    assert_int_equal(answer(b.p), n == MAX_SCOPES ? MCPAUTH_OK : MCPAUTH_INVALID);
+    assert_int_equal(answer(b.p), n == LIMIT_SCOPES ? MCPAUTH_OK : MCPAUTH_INVALID);
   }
-  for (int n = MAX_SCOPE; n <= MAX_SCOPE + 1; n++) {
+  for (int n = LIMIT_SCOPE; n <= LIMIT_SCOPE + 1; n++) {
     char text[256];
     snprintf(text, sizeof text, "{\"scope\":\"%0*d\"}", n, 0);
-    assert_int_equal(answer(text), n == MAX_SCOPE ? MCPAUTH_OK : MCPAUTH_INVALID);
+    assert_int_equal(answer(text), n == LIMIT_SCOPE ? MCPAUTH_OK : MCPAUTH_INVALID);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "auth/member.h"
 #include "auth/tokenfile.h"
 #include "util/cleanup.h"
 #include "util/json.h"
@@ -19,6 +20,7 @@ extern const struct mcpauth_host
 /* ------------------------------------------------------------------ the host */
 
 static struct mcpauth_host fake;
+static struct arena *arena;
 static char said[512], refused[256], used[80];
 static enum mcpauth_why refused_why;
 static json_t *set_claims;
@@ -87,24 +89,19 @@ static int fake_set_principal(struct mcpauth_request *rq, const struct mcpauth_p
   return 0;
 }
 
-static int fake_set_claim(struct mcpauth_request *rq, const char *pointer, const char *json)
+static int fake_set_claims(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                           const char *pointer)
 {
   (void)rq;
-  assert_int_equal(pointer[0], '/');
-  return json_object_set_new(set_claims, pointer + 1, json_loads(json, JSON_DECODE_ANY, NULL));
+  json_t *object = json_pointer((json_t *)(uintptr_t)claims, str_of(pointer));
+  return object ? json_object_update(set_claims, object) : 0;
 }
 
-/* What claim_json of the host says, without a request. */
-static const char *fake_claim_json(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
-                                   const char *pointer)
+static int fake_scopes(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                       const char *pointer, struct mcpauth_list *ret)
 {
-  static char text[4096];
   (void)rq;
-  char *t = json_dumps(json_pointer((json_t *)(uintptr_t)claims, str_of(pointer)),
-                       JSON_COMPACT | JSON_ENCODE_ANY);
-  snprintf(text, sizeof text, "%s", t);
-  free(t);
-  return text;
+  return member_scopes(json_pointer((json_t *)(uintptr_t)claims, str_of(pointer)), arena, ret);
 }
 
 __attribute__((format(printf, 4, 5))) static enum mcpauth_result
@@ -150,13 +147,14 @@ static int setup(void **state)
   fake.self = fake_self;
   fake.credential = fake_credential;
   fake.set_principal = fake_set_principal;
-  fake.set_claim = fake_set_claim;
-  fake.claim_json = fake_claim_json;
+  fake.set_claims = fake_set_claims;
+  fake.scopes = fake_scopes;
   fake.refuse = fake_refuse;
   fake.now = fake_now;
   fake.watch_file = fake_watch;
   fake.count_use = fake_count;
   host = &fake;
+  arena = arena_new(1 << 24);
   set_claims = json_object();
   said[0] = refused[0] = used[0] = 0;
   now = 1800000000;
@@ -167,6 +165,7 @@ static int teardown(void **state)
 {
   (void)state;
   json_decref(set_claims);
+  arena_free(arena);
   return 0;
 }
 
