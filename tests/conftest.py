@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import secretlog  # noqa: E402
 from support.hub import Hub  # noqa: E402
 from support.idp import MockIdp  # noqa: E402
+from support.standin_oidc import StandInOidc  # noqa: E402
 from support.upstream import Canary, MockUpstream  # noqa: E402
 
 
@@ -97,6 +98,14 @@ def upstreams(world):
 def idp(world):
     """A MockIdp with one RS256 key."""
     i = MockIdp()
+    world.idps.append(i)
+    return i
+
+
+@pytest.fixture
+def oidc(world):
+    """A StandInOidc: an OpenID provider that people can log in at."""
+    i = StandInOidc()
     world.idps.append(i)
     return i
 
