@@ -2,11 +2,19 @@
  * on.  No tree is built and nothing is allocated in proportion to the input; what is returned lies
  * in the body, or, when a short string was written with escapes, decoded in the arena.
  *
- * Refused: bytes that are not UTF-8, a BOM, NUL, bytes behind the value, depth beyond
- * LIMIT_JSON_DEPTH, more than LIMIT_JSON_VALUES values, numbers and strings outside RFC 8259, a
- * member name of the protocol (of the message, of params, of params.ref and of params._meta) that
- * stands twice or that another spells in another case, names written with escapes where the
- * protocol has names, lone surrogates, and batches (security rows 61 to 75).
+ * Refused (security rows 61 to 77):
+ * - what is not RFC 8259: bytes that are not UTF-8, a BOM, NUL, control characters in strings, lone
+ *   surrogates, bytes behind the value; depth beyond LIMIT_JSON_DEPTH, more than LIMIT_JSON_VALUES
+ *   values (names are none);
+ * - batches, and whatever is not one JSON-RPC 2.0 message: an id other than a string of at most
+ *   LIMIT_RPC_ID bytes or an integer of 64 bits, a method beside a result, params that are no
+ *   object;
+ * - a member name of the protocol (of the message, of params, of params.ref, params._meta and
+ *   params.notifications) that stands twice, that is written with an escape other than \/, or that
+ *   another name differs from in case only (ASCII, and U+017F and U+212A, as Go reads names);
+ * - a member of the protocol that has not the type of its schema, or whose text is longer than
+ *   LIMIT_ITEM or contains NUL; members of params._meta and of params.arguments that begin with
+ *   "mcpauth/", which are the hub's own.
  *
  * src/hub/request.c calls it before anything is recorded or forwarded. */
 #ifndef MCP_GATE_H
@@ -31,7 +39,10 @@ struct gate {
   struct str meta_version; /* params._meta["io.modelcontextprotocol/protocolVersion"] */
   struct str init_version; /* params.protocolVersion */
   struct str params;       /* as it stands */
-  struct str arguments;    /* params.arguments as it stands */
+  struct str arguments;    /* params.arguments as it stands: an object or null */
+  /* of subscriptions/listen, params.notifications.resourceSubscriptions and .taskIds: arrays of
+   * strings as they stand */
+  struct str subscriptions, task_ids;
 };
 
 /* What to answer: HTTP 400 with a JSON-RPC error. */
@@ -54,6 +65,9 @@ enum gate_type {
   GATE_TEXT,
   GATE_ARRAY,
   GATE_OBJECT,
+  /* A name on the way stands twice: readers differ in which value they take.  The request must be
+   * refused, for neither an allowing nor a denying condition can be judged. */
+  GATE_TWICE,
 };
 
 struct gate_value {
@@ -62,7 +76,7 @@ struct gate_value {
 };
 
 /* The value at POINTER (RFC 6901, "" is the whole) in JSON, which must be a value that a gate has
- * accepted.  A name that stands twice in an object is GATE_ABSENT, whichever value were meant. */
+ * accepted. */
 struct gate_value gate_at(struct str json, struct str pointer);
 /* Steps over the elements of an array: *CURSOR begins as the array's raw bytes. */
 bool gate_next(struct str *cursor, struct gate_value *ret);

@@ -1,7 +1,14 @@
 libcore_a_SOURCES += \
   src/mcp/endpoint.c src/mcp/endpoint.h \
+  src/mcp/gate.c src/mcp/gate_value.c src/mcp/gate.h \
+  src/mcp/operation.c src/mcp/operation.h \
+  src/mcp/scan.c src/mcp/scan.h \
   src/mcp/sse.c src/mcp/sse.h
 UNIT_TESTS += tests/unit/test_sse
 tests_unit_test_sse_SOURCES = tests/unit/test_sse.c
 UNIT_TESTS += tests/unit/test_endpoint
 tests_unit_test_endpoint_SOURCES = tests/unit/test_endpoint.c
+UNIT_TESTS += tests/unit/test_gate
+tests_unit_test_gate_SOURCES = tests/unit/test_gate.c
+UNIT_TESTS += tests/unit/test_operation
+tests_unit_test_operation_SOURCES = tests/unit/test_operation.c

@@ -3,7 +3,8 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static int value(unsigned char c)
+/* SPECIAL: the last two letters of the alphabet. */
+static int value(unsigned char c, const char *special)
 {
   if (c >= 'A' && c <= 'Z')
     return c - 'A';
@@ -11,10 +12,10 @@ static int value(unsigned char c)
     return c - 'a' + 26;
   if (c >= '0' && c <= '9')
     return c - '0' + 52;
-  return c == '-' ? 62 : c == '_' ? 63 : -1;
+  return c == (unsigned char)special[0] ? 62 : c == (unsigned char)special[1] ? 63 : -1;
 }
 
-int base64url_decode(struct str in, void *out, size_t cap, size_t *ret_n)
+static int decode(struct str in, const char *special, void *out, size_t cap, size_t *ret_n)
 {
   unsigned char *to = out;
   unsigned bits = 0;
@@ -23,7 +24,7 @@ int base64url_decode(struct str in, void *out, size_t cap, size_t *ret_n)
   if (in.n % 4 == 1)
     return -1;
   for (size_t i = 0; i < in.n; i++) {
-    int v = value((unsigned char)in.p[i]);
+    int v = value((unsigned char)in.p[i], special);
     if (v < 0)
       return -1;
     acc = acc << 6 | (uint32_t)v;
@@ -39,6 +40,19 @@ int base64url_decode(struct str in, void *out, size_t cap, size_t *ret_n)
     return -1;
   *ret_n = n;
   return 0;
+}
+
+int base64url_decode(struct str in, void *out, size_t cap, size_t *ret_n)
+{
+  return decode(in, "-_", out, cap, ret_n);
+}
+
+int base64_decode(struct str in, void *out, size_t cap, size_t *ret_n)
+{
+  size_t padding = 0;
+  while (padding < 2 && padding < in.n && in.p[in.n - padding - 1] == '=')
+    padding++;
+  return in.n % 4 ? -1 : decode(str_slice(in, 0, in.n - padding), "+/", out, cap, ret_n);
 }
 
 int base64url_encode(struct buf *out, struct str in)

@@ -7,6 +7,8 @@
 
 /* Decodes IN to OUT (CAP bytes); *RET_N is set to the length.  -1: not canonical, or too long. */
 int base64url_decode(struct str in, void *out, size_t cap, size_t *ret_n);
+/* The same for base64 with its padding (RFC 4648 section 4). */
+int base64_decode(struct str in, void *out, size_t cap, size_t *ret_n);
 int base64url_encode(struct buf *out, struct str in);
 /* Lower-case hex. */
 int hex_encode(struct buf *out, struct str in);

@@ -25,6 +25,10 @@ enum {
   LIMIT_JWT_DEPTH = 16,
   LIMIT_JWT_VALUES = 2000,
 
+  /* MCP messages */
+  LIMIT_RPC_ID = 256, /* bytes of a JSON-RPC id as it stands */
+  LIMIT_ITEM = 4096,  /* bytes of a method, a tool's or prompt's name, a resource's URI */
+
   /* keys */
   LIMIT_JWKS_BYTES = 262144,
   LIMIT_JWKS_KEYS = 100,

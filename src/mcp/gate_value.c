@@ -1,0 +1,170 @@
+/* Single values inside bytes that a gate has accepted; see gate.h.  Rules ask for them by pointer;
+ * nothing here can fail for its syntax, and if it did (a caller's mistake) a value would be absent.
+ */
+#include <string.h>
+
+#include "mcp/gate.h"
+#include "mcp/scan.h"
+#include "util/limits.h"
+
+static enum gate_type type_of(int c)
+{
+  switch (c) {
+  case '{':
+    return GATE_OBJECT;
+  case '[':
+    return GATE_ARRAY;
+  case '"':
+    return GATE_TEXT;
+  case 't':
+    return GATE_TRUE;
+  case 'f':
+    return GATE_FALSE;
+  case 'n':
+    return GATE_NULL;
+  default:
+    return GATE_NUMBER;
+  }
+}
+
+static const struct gate_value absent = {GATE_ABSENT, {NULL, 0}};
+
+/* Steps over the value at the cursor. */
+static struct gate_value take(struct scan *s)
+{
+  int c = scan_peek(s);
+  const char *from = s->p;
+  if (c < 0 || scan_value(s, 0) < 0)
+    return absent;
+  return (struct gate_value){type_of(c), {from, (size_t)(s->p - from)}};
+}
+
+static bool text_is(struct str raw, struct str text)
+{
+  char c[4];
+  bool plain = true;
+  size_t n;
+  if (memchr(raw.p, '\\', raw.n) == NULL)
+    return str_eq(raw, text);
+  while ((n = scan_char(&raw, c, &plain))) {
+    if (n > text.n || memcmp(text.p, c, n) != 0)
+      return false;
+    text = str_slice(text, n, text.n);
+  }
+  return text.n == 0;
+}
+
+static struct str unquote(struct str raw)
+{
+  return raw.n >= 2 ? str_slice(raw, 1, raw.n - 1) : STR("");
+}
+
+bool gate_text_is(struct str raw, struct str text)
+{
+  return text_is(unquote(raw), text);
+}
+
+struct str gate_text(struct str raw, struct arena *a)
+{
+  struct str rest = unquote(raw), ret = {NULL, 0};
+  char *out = arena_alloc(a, rest.n + 1); /* decoding never makes it longer */
+  bool plain = true;
+  char c[4];
+  if (out == NULL)
+    return ret;
+  ret.p = out;
+  for (size_t n; (n = scan_char(&rest, c, &plain)); ret.n += n)
+    memcpy(out + ret.n, c, n);
+  return ret;
+}
+
+/* One reference token, with ~0 and ~1 undone, in OUT of TOKEN.n bytes; .p NULL when malformed. */
+static struct str token_text(struct str token, char *out)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < token.n; i++) {
+    char c = token.p[i];
+    if (c == '~') {
+      if (++i == token.n || (token.p[i] != '0' && token.p[i] != '1'))
+        return (struct str){NULL, 0};
+      c = token.p[i] == '0' ? '~' : '/';
+    }
+    out[n++] = c;
+  }
+  return (struct str){out, n};
+}
+
+static struct gate_value in_object(struct scan *s, struct str name)
+{
+  struct gate_value found = absent;
+  struct scan_text at;
+  bool first = true;
+  if (scan_open(s, 0) < 0)
+    return absent;
+  while (scan_more(s, '}', &first) > 0) {
+    if (scan_name(s, &at) < 0)
+      return absent;
+    struct gate_value v = take(s);
+    if (!text_is(at.raw, name))
+      continue;
+    if (found.type != GATE_ABSENT)
+      return (struct gate_value){GATE_TWICE, {NULL, 0}};
+    found = v;
+  }
+  return found;
+}
+
+static struct gate_value in_array(struct str raw, struct str token)
+{
+  struct gate_value v;
+  uint64_t index;
+  if (!str_u64(token, LIMIT_JSON_VALUES, &index))
+    return absent;
+  while (gate_next(&raw, &v))
+    if (index-- == 0)
+      return v;
+  return absent;
+}
+
+static struct gate_value step(struct gate_value in, struct str token)
+{
+  char name[LIMIT_ITEM];
+  struct str wanted = token_text(token, name);
+  struct scan s;
+  if (wanted.p == NULL)
+    return absent;
+  scan_init(&s, in.raw);
+  if (in.type == GATE_OBJECT)
+    return in_object(&s, wanted);
+  return in.type == GATE_ARRAY ? in_array(in.raw, wanted) : absent;
+}
+
+struct gate_value gate_at(struct str json, struct str pointer)
+{
+  struct scan s;
+  scan_init(&s, json);
+  struct gate_value v = take(&s);
+  struct str rest = str_slice(pointer, 1, pointer.n), token;
+  if (pointer.n == 0)
+    return v;
+  if (pointer.p[0] != '/' || pointer.n > LIMIT_ITEM)
+    return absent;
+  while (v.type != GATE_TWICE && str_next(&rest, '/', &token))
+    v = step(v, token);
+  return v;
+}
+
+bool gate_next(struct str *cursor, struct gate_value *ret)
+{
+  struct scan s;
+  scan_init(&s, *cursor);
+  int c = scan_peek(&s);
+  if (c != '[' && c != ',')
+    return false;
+  s.p++;
+  if (c == '[' && scan_peek(&s) == ']')
+    return false;
+  *ret = take(&s);
+  *cursor = (struct str){s.p, (size_t)(s.end - s.p)};
+  return ret->type != GATE_ABSENT;
+}

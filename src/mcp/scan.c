@@ -1,0 +1,397 @@
+/* Strict JSON tokens; see scan.h.
+ *
+ * The way through a container keeps one bit a level (object or array), which is why the depth may
+ * be at most 64: no recursion, no stack of ours. */
+#include "mcp/scan.h"
+
+#include <string.h>
+
+#include "util/limits.h"
+
+_Static_assert(LIMIT_JSON_DEPTH <= 64, "one bit a level");
+
+void scan_init(struct scan *s, struct str bytes)
+{
+  const char *p = bytes.p ? bytes.p : "";
+  *s = (struct scan){.p = p, .end = p + bytes.n, .values = LIMIT_JSON_VALUES};
+}
+
+int scan_fail(struct scan *s, const char *what)
+{
+  if (s->what == NULL)
+    s->what = what;
+  return -1;
+}
+
+static bool blank(char c)
+{
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+int scan_peek(struct scan *s)
+{
+  while (s->p < s->end && blank(*s->p))
+    s->p++;
+  return s->p < s->end ? (unsigned char)*s->p : -1;
+}
+
+static inline int count(struct scan *s)
+{
+  if (s->values == 0) {
+    s->limited = true;
+    return scan_fail(s, "The body has too many values.");
+  }
+  s->values--;
+  return 0;
+}
+
+/* ---- strings */
+
+#define EACH(byte) (~UINT64_C(0) / 255 * (byte))
+
+/* Which of the eight bytes of W end a run of plain text: the high bit of the lowest such byte is
+ * set; bits above it may be set in error. */
+static inline uint64_t special(uint64_t w)
+{
+  uint64_t quote = w ^ EACH('"'), slash = w ^ EACH('\\');
+  uint64_t found =
+      ((w - EACH(0x20)) & ~w) | ((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash) | w;
+  return found & EACH(0x80);
+}
+
+/* The first byte from P on that is a quote, a backslash, a control character or not ASCII. */
+static inline const char *plain_end(const char *p, const char *end)
+{
+  uint64_t w;
+  while ((size_t)(end - p) >= sizeof w) {
+    memcpy(&w, p, sizeof w);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    w = __builtin_bswap64(w);
+#endif
+    uint64_t found = special(w);
+    if (found)
+      return p + __builtin_ctzll(found) / 8;
+    p += sizeof w;
+  }
+  while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' &&
+         *p != '\\')
+    p++;
+  return p;
+}
+
+static inline bool follows(unsigned char c)
+{
+  return (c & 0xc0) == 0x80;
+}
+
+/* The length of the well-formed UTF-8 character at P, which is not ASCII; 0: there is none. */
+static inline size_t wide_char(const char *at, const char *end)
+{
+  const unsigned char *p = (const unsigned char *)at;
+  size_t left = (size_t)(end - at);
+  if (p[0] < 0xc2 || left < 2 || !follows(p[1]))
+    return 0;
+  if (p[0] < 0xe0)
+    return 2;
+  if (left < 3 || !follows(p[2]))
+    return 0;
+  if (p[0] < 0xf0) {
+    bool overlong = p[0] == 0xe0 && p[1] < 0xa0, surrogate = p[0] == 0xed && p[1] >= 0xa0;
+    return overlong || surrogate ? 0 : 3;
+  }
+  if (left < 4 || !follows(p[3]) || p[0] > 0xf4)
+    return 0;
+  bool overlong = p[0] == 0xf0 && p[1] < 0x90, beyond = p[0] == 0xf4 && p[1] >= 0x90;
+  return overlong || beyond ? 0 : 4;
+}
+
+static int hex_digit(char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The four digits at P, which has that many bytes; -1 when they are none. */
+static int hex4(const char *p)
+{
+  int value = 0;
+  for (int i = 0; i < 4; i++) {
+    int digit = hex_digit(p[i]);
+    if (digit < 0)
+      return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+static bool is_high(int unit)
+{
+  return unit >= 0xd800 && unit < 0xdc00;
+}
+
+static bool is_low(int unit)
+{
+  return unit >= 0xdc00 && unit < 0xe000;
+}
+
+/* Bytes of the \u escape at P (a pair counts as one), 0 when malformed. */
+static size_t unicode_escape(const char *p, const char *end, unsigned *ret)
+{
+  if (end - p < 6)
+    return 0;
+  int first = hex4(p + 2);
+  if (first < 0 || is_low(first))
+    return 0;
+  *ret = (unsigned)first;
+  if (!is_high(first))
+    return 6;
+  if (end - p < 12 || p[6] != '\\' || p[7] != 'u')
+    return 0;
+  int second = hex4(p + 8);
+  if (!is_low(second))
+    return 0;
+  *ret = 0x10000 + ((unsigned)(first - 0xd800) << 10) + (unsigned)(second - 0xdc00);
+  return 12;
+}
+
+/* Bytes of the escape at P, 0 when malformed; *RET is the character. */
+static size_t escape(const char *p, const char *end, unsigned *ret)
+{
+  static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+  if (end - p < 2)
+    return 0;
+  if (p[1] == 'u')
+    return unicode_escape(p, end, ret);
+  const char *at = p[1] ? strchr(from, p[1]) : NULL;
+  if (at == NULL)
+    return 0;
+  *ret = (unsigned char)to[at - from];
+  return 2;
+}
+
+/* What stands at s->p ends plain text and is no quote: steps over it. */
+static int odd_char(struct scan *s, bool *escaped)
+{
+  unsigned unused;
+  if (s->p == s->end)
+    return scan_fail(s, "The body ends inside a string.");
+  if ((unsigned char)*s->p < 0x20)
+    return scan_fail(s, "A string contains a control character.");
+  bool wide = *s->p != '\\';
+  size_t n = wide ? wide_char(s->p, s->end) : escape(s->p, s->end, &unused);
+  if (n == 0)
+    return scan_fail(s, wide ? "A string is not UTF-8." : "A string has a malformed escape.");
+  *escaped |= !wide;
+  s->p += n;
+  return 0;
+}
+
+static inline int text(struct scan *s, struct scan_text *ret)
+{
+  const char *from = s->p + 1;
+  bool escaped = false;
+  s->p = plain_end(from, s->end);
+  while (s->p == s->end || *s->p != '"') {
+    if (odd_char(s, &escaped) < 0)
+      return -1;
+    if (s->p < s->end && (unsigned char)*s->p < 0x80) /* else more that is not ASCII */
+      s->p = plain_end(s->p, s->end);
+  }
+  *ret = (struct scan_text){{from, (size_t)(s->p - from)}, escaped};
+  s->p++;
+  return 0;
+}
+
+int scan_string(struct scan *s, struct scan_text *ret)
+{
+  if (scan_peek(s) != '"')
+    return scan_fail(s, "A string is missing.");
+  return count(s) < 0 ? -1 : text(s, ret);
+}
+
+static size_t encode(unsigned c, char out[4])
+{
+  if (c < 0x80) {
+    out[0] = (char)c;
+    return 1;
+  }
+  size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+  static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+  for (size_t i = n; --i > 0; c >>= 6)
+    out[i] = (char)(0x80 | (c & 0x3f));
+  out[0] = (char)(lead[n] | c);
+  return n;
+}
+
+size_t scan_char(struct str *raw, char out[4], bool *plain)
+{
+  size_t n;
+  unsigned c;
+  if (raw->n == 0)
+    return 0;
+  if (raw->p[0] == '\\') {
+    n = escape(raw->p, raw->p + raw->n, &c);
+    *plain &= raw->p[1] == '/';
+    *raw = str_slice(*raw, n, raw->n);
+    return encode(c, out);
+  }
+  n = (unsigned char)raw->p[0] < 0x80 ? 1 : wide_char(raw->p, raw->p + raw->n);
+  memcpy(out, raw->p, n);
+  *raw = str_slice(*raw, n, raw->n);
+  return n;
+}
+
+/* ---- numbers and words */
+
+static size_t digits(struct scan *s)
+{
+  const char *from = s->p;
+  while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
+    s->p++;
+  return (size_t)(s->p - from);
+}
+
+static bool next_is(const struct scan *s, char a, char b)
+{
+  return s->p < s->end && (*s->p == a || *s->p == b);
+}
+
+static int number(struct scan *s)
+{
+  s->p += *s->p == '-';
+  bool zero = next_is(s, '0', '0');
+  size_t n = digits(s);
+  if (n == 0 || (zero && n > 1))
+    return scan_fail(s, "A number is malformed.");
+  if (next_is(s, '.', '.')) {
+    s->p++;
+    if (digits(s) == 0)
+      return scan_fail(s, "A number is malformed.");
+  }
+  if (next_is(s, 'e', 'E')) {
+    s->p++;
+    s->p += next_is(s, '+', '-');
+    if (digits(s) == 0)
+      return scan_fail(s, "A number is malformed.");
+  }
+  return 0;
+}
+
+static int word(struct scan *s, struct str w)
+{
+  if ((size_t)(s->end - s->p) < w.n || memcmp(s->p, w.p, w.n) != 0)
+    return scan_fail(s, "A value is malformed.");
+  s->p += w.n;
+  return 0;
+}
+
+static inline int scalar(struct scan *s, int c)
+{
+  struct scan_text unused;
+  switch (c) {
+  case '"':
+    return text(s, &unused);
+  case 't':
+    return word(s, STR("true"));
+  case 'f':
+    return word(s, STR("false"));
+  case 'n':
+    return word(s, STR("null"));
+  case -1:
+    return scan_fail(s, "The body ends where a value must stand.");
+  default:
+    if (c == '-' || (c >= '0' && c <= '9'))
+      return number(s);
+    return scan_fail(s, "A value is malformed.");
+  }
+}
+
+/* ---- containers */
+
+int scan_open(struct scan *s, unsigned depth)
+{
+  if (depth >= LIMIT_JSON_DEPTH) {
+    s->limited = true;
+    return scan_fail(s, "The body is nested too deep.");
+  }
+  if (count(s) < 0)
+    return -1;
+  s->p++;
+  return 0;
+}
+
+int scan_more(struct scan *s, char close, bool *first)
+{
+  int c = scan_peek(s);
+  bool was_first = *first;
+  *first = false;
+  if (c == close) {
+    s->p++;
+    return 0;
+  }
+  if (was_first)
+    return 1; /* whatever stands there, a value is asked for next */
+  if (c != ',')
+    return scan_fail(s, c < 0 ? "The body ends inside an object or an array."
+                              : "A comma or the end of an object or array is missing.");
+  s->p++;
+  return 1;
+}
+
+int scan_name(struct scan *s, struct scan_text *ret)
+{
+  if (scan_peek(s) != '"')
+    return scan_fail(s, "An object lacks a member's name.");
+  if (text(s, ret) < 0)
+    return -1;
+  if (scan_peek(s) != ':')
+    return scan_fail(s, "A colon is missing behind a member's name.");
+  s->p++;
+  return 0;
+}
+
+/* Behind a value in OPEN containers: closes those that end here; 1: another value follows, 0: all
+ * are closed. */
+static inline int behind(struct scan *s, uint64_t *objects, unsigned *open, bool first)
+{
+  struct scan_text unused;
+  while (*open) {
+    bool object = *objects & 1;
+    int more = scan_more(s, object ? '}' : ']', &first);
+    if (more < 0)
+      return -1;
+    if (more)
+      return object && scan_name(s, &unused) < 0 ? -1 : 1;
+    *objects >>= 1;
+    --*open;
+  }
+  return 0;
+}
+
+int scan_value(struct scan *s, unsigned depth)
+{
+  uint64_t objects = 0;
+  unsigned open = 0;
+  int more;
+  do {
+    int c = scan_peek(s);
+    bool opens = c == '{' || c == '[';
+    if (opens) {
+      if (scan_open(s, depth + open) < 0)
+        return -1;
+      objects = objects << 1 | (c == '{');
+      open++;
+    } else if (count(s) < 0 || scalar(s, c) < 0) {
+      return -1;
+    }
+    more = behind(s, &objects, &open, opens);
+  } while (more > 0);
+  return more;
+}
+
+int scan_end(struct scan *s)
+{
+  return scan_peek(s) < 0 ? 0 : scan_fail(s, "Bytes follow the message.");
+}
