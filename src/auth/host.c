@@ -334,7 +334,7 @@ static int host_set_claims(struct mcpauth_request *rq, const struct mcpauth_clai
     AUTO_FREE char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     struct err e = {""};
     if (text == NULL || strlen(name) > CLAIM_NAME ||
-        (!rq->spec.account && strcmp(name, "account") == 0) ||
+        (rq->spec.kind != CALL_ACCOUNT && strcmp(name, "account") == 0) ||
         set_claim(rq, name, str_of(text), &e) < 0) {
       call_misuse(rq, "%s", e.text[0] ? e.text : "a claim that cannot be set");
       return -1;

@@ -139,16 +139,18 @@ static void add_named(struct binder *b, struct names *names, const struct statem
   names->v[names->n++] = (struct named){.name = bind_dup(b, name.text), .s = s};
 }
 
-static void add_hub(struct binder *b, const struct statement *s)
+/* A block without a name. */
+static void add_only(struct binder *b, const struct statement *s, const struct statement **only)
 {
+  const char *word = s->words[0].text.p;
   if (s->n != 1 || s->block == NULL) {
-    report_error(b->f, statement_at(s), "this must have the form `hub { ... }`");
-  } else if (b->hub) {
-    struct config_at first = statement_at(b->hub);
-    report_error(b->f, statement_at(s), "there are two hub blocks: the first stands at %s:%u:%u",
-                 first.file, first.line, first.column);
+    report_error(b->f, statement_at(s), "this must have the form `%s { ... }`", word);
+  } else if (*only) {
+    struct config_at first = statement_at(*only);
+    report_error(b->f, statement_at(s), "there are two %s blocks: the first stands at %s:%u:%u",
+                 word, first.file, first.line, first.column);
   } else {
-    b->hub = s;
+    *only = s;
   }
 }
 
@@ -160,13 +162,14 @@ static int names_init(struct binder *b, struct names *names, const char *noun, s
 
 static void sort_out(struct binder *b, const struct statement *first)
 {
-  static const char *const known[] = {"hub", "provider", "scope", "stack", "service"};
-  struct names *kinds[] = {&b->providers, &b->scopes, &b->stacks, &b->services};
+  static const char *const known[] = {"hub",   "oauth",   "provider", "scope",
+                                      "stack", "service", "client"};
+  struct names *kinds[] = {&b->providers, &b->scopes, &b->stacks, &b->services, &b->clients};
   size_t n = 0;
   for (const struct statement *s = first; s; s = s->next)
     n++;
   for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-    if (names_init(b, kinds[i], known[i + 1], n + 1) < 0) {
+    if (names_init(b, kinds[i], known[i + 2], n + 2) < 0) {
       bind_no_memory(b);
       return;
     }
@@ -175,14 +178,15 @@ static void sort_out(struct binder *b, const struct statement *first)
     size_t i = 0;
     while (i < ARRAY_SIZE(known) && !str_is(word, known[i]))
       i++;
-    if (i == 0)
-      add_hub(b, s);
+    if (i < 2)
+      add_only(b, s, i == 0 ? &b->hub : &b->oauth);
     else if (i < ARRAY_SIZE(known))
-      add_named(b, kinds[i - 1], s);
+      add_named(b, kinds[i - 2], s);
     else
       report_error(b->f, statement_at(s), "there is no '%s' block%s", word.p,
                    report_nearest(b->scratch, word, known, ARRAY_SIZE(known)));
   }
+  builtin_add(b);
 }
 
 /* ---- the whole */
@@ -204,7 +208,7 @@ static void fingerprint(struct binder *b)
 static void lint_unused(struct binder *b)
 {
   for (size_t i = 0; i < b->providers.n; i++)
-    if (!b->providers.v[i].used)
+    if (!b->providers.v[i].used && !b->providers.v[i].builtin)
       report_lint(b->f, CONFIG_WARNING, statement_at(b->providers.v[i].s), "unused-provider",
                   "no stack names the provider '%s': it is not loaded, and its options are not "
                   "checked",
@@ -225,8 +229,11 @@ static void bind_all(struct binder *b, const struct statement *first)
   bind_hub(b);
   bind_stacks(b);
   bind_services(b);
+  bind_oauth(b);
+  bind_clients(b);
   bind_providers(b);
   bind_resolve_services(b);
+  bind_resolve_oauth(b);
   lint_unused(b);
   if (b->services.n == 0)
     report_lint(b->f, CONFIG_WARNING, (struct config_at){b->c->dir, 0, 0}, "no-service",

@@ -73,6 +73,8 @@ static bool load_module(struct binder *b, const struct statement *s, struct conf
     return false;
   }
   p->module = bind_dup(b, word->text);
+  if ((p->table = builtin_table(word->text)) != NULL)
+    return true;
   p->table = b->modules->load(b->modules->self, p->module, b->arena, &p->path, &e);
   if (p->table == NULL)
     report_error(b->f, word->at, "the module '%s' cannot be used: %s%s", p->module, e.text,
@@ -147,11 +149,14 @@ static void bind_provider(struct binder *b, struct named *n, struct config_provi
   }
   check_reserved(b, n->s, own, n_own);
   b->risks = &o.risks;
+  size_t text = b->text.n;
   options_open(b, n->s);
   options_bind(b, n->s,
                (struct option_table[]){{rows, ARRAY_SIZE(rows), &o}, {own, n_own, p->config}}, 2,
                NULL);
   options_close(b);
+  if (n->builtin)
+    buf_cut(&b->text, text); /* the effective text shows what can stand in a file */
   digest_module(b, p);
   risks_end(b, &o.risks);
   copy(b, p, &o);

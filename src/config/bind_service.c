@@ -13,9 +13,9 @@
 
 /* First segments of paths on public_url that the hub answers itself, now or as an authorization
  * server. */
-static const char *const reserved[] = {".well-known", "health",  "healthz",  "readyz",
-                                       "authorize",   "consent", "callback", "token",
-                                       "register",    "revoke"};
+static const char *const reserved[] = {".well-known", "health",  "healthz",   "readyz",
+                                       "authorize",   "consent", "callback",  "token",
+                                       "register",    "revoke",  "introspect"};
 
 static void check_reserved(struct binder *b, const struct word *word, struct str path)
 {
@@ -263,9 +263,15 @@ void bind_services(struct binder *b)
 
 /* ---- second pass: stacks, metadata, lints */
 
+static bool logs_in(const struct config_provider *p)
+{
+  return p->table->login_begin != NULL || config_is_clients(p);
+}
+
+/* Those that log people in do so through the hub: clients that speak MCP could not use them. */
 static void add_issuers(struct binder *b, struct config_service *v, const struct config_provider *p)
 {
-  if (p->table->issuers == NULL)
+  if (p->table->issuers == NULL || logs_in(p))
     return;
   struct mcpauth_list issuers = p->table->issuers(p->config);
   for (size_t i = 0; i < issuers.n; i++) {
@@ -275,6 +281,15 @@ static void add_issuers(struct binder *b, struct config_service *v, const struct
         !config_words_have(&v->authorization_servers, issuers.v[i]))
       words_add(b, &v->authorization_servers, bind_dup(b, str_of(issuers.v[i])));
   }
+}
+
+static void add_servers(struct binder *b, struct config_service *v)
+{
+  for (size_t i = 0; i < v->stack.n_auth; i++)
+    if (logs_in(v->stack.auth[i].provider) && v->authorization_servers.n == 0 && b->c->public_url)
+      words_add(b, &v->authorization_servers, b->c->public_url);
+  for (size_t i = 0; i < v->stack.n_auth; i++)
+    add_issuers(b, v, v->stack.auth[i].provider);
 }
 
 /* The hub's account lines first; its auth lines only for services that have none. */
@@ -305,8 +320,7 @@ static void resolve_service(struct binder *b, struct config_service *v, struct s
   if (!providers_good)
     return;
   if (v->authorization_servers.n == 0)
-    for (size_t i = 0; i < v->stack.n_auth; i++)
-      add_issuers(b, v, v->stack.auth[i].provider);
+    add_servers(b, v);
   b->risks = &o->risks;
   lint_stack(b, v, o->lines.n_auth ? NULL : &b->hub_risks);
   risks_end(b, &o->risks);

@@ -13,10 +13,11 @@
 struct named {
   const char *name;
   const struct statement *s;
-  bool used;   /* something refers to it */
-  bool good;   /* bound without an error */
-  void *bound; /* struct config_scope, config_provider, config_service or line_list of a stack */
-  void *extra; /* what the kind needs between its passes */
+  bool used;    /* something refers to it */
+  bool good;    /* bound without an error */
+  bool builtin; /* stands in no file */
+  void *bound;  /* struct config_scope, config_provider, config_service or line_list of a stack */
+  void *extra;  /* what the kind needs between its passes */
 };
 
 struct names {
@@ -59,8 +60,8 @@ struct binder {
   struct findings *f;
   const struct config_modules *modules;
   unsigned user_id;
-  struct names providers, scopes, stacks, services;
-  const struct statement *hub;
+  struct names providers, scopes, stacks, services, clients;
+  const struct statement *hub, *oauth;
   struct buf text;     /* the effective configuration, as config_print shows it */
   unsigned depth;      /* of the block that text is in */
   char mark[64];       /* comment for the line of text that is being made: a secret's fingerprint */
@@ -73,6 +74,7 @@ struct binder {
   const struct config_scope **hub_require;
   size_t n_hub_require;
   struct config_at public_url_at;
+  struct named **assertion_providers; /* of oauth.assertion_issuers */
 };
 
 /* ---- one pass each, called by bind.c in this order */
@@ -82,6 +84,10 @@ void bind_stacks(struct binder *b);
 void bind_services(struct binder *b);
 void bind_providers(struct binder *b);
 void bind_resolve_services(struct binder *b);
+/* oauth { } and client NAME { }: once their services are bound; and what the stacks then say. */
+void bind_oauth(struct binder *b);
+void bind_clients(struct binder *b);
+void bind_resolve_oauth(struct binder *b);
 
 /* ---- shared pieces */
 
@@ -93,6 +99,11 @@ bool statement_form(struct binder *b, const struct statement *s, size_t least, s
 /* COPY in the configuration's arena; "" when out of memory (which is reported). */
 const char *bind_dup(struct binder *b, struct str s);
 void *bind_alloc(struct binder *b, size_t n, size_t size);
+/* The built-in provider of configured clients as a block that stands in no file, unless there is
+ * one. */
+void builtin_add(struct binder *b);
+/* Its table; NULL when MODULE is no built-in one. */
+const struct mcpauth_provider *builtin_table(struct str module);
 /* Appends WORD to LIST. */
 void words_add(struct binder *b, struct config_words *list, const char *word);
 void bind_no_memory(struct binder *b);

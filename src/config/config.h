@@ -131,6 +131,60 @@ struct config_service {
   unsigned index;            /* 0.. in config.services */
 };
 
+/* How a client proves who it is at /token. */
+enum config_client_proof { PROOF_NONE = 0, PROOF_SECRET, PROOF_KEY };
+
+enum grant_type {
+  GRANT_CODE = 1 << 0,               /* authorization_code */
+  GRANT_REFRESH = 1 << 1,            /* refresh_token */
+  GRANT_CLIENT_CREDENTIALS = 1 << 2, /* client_credentials */
+  GRANT_ASSERTION = 1 << 3,          /* jwt-bearer: an identity provider's assertion (ID-JAG) */
+};
+
+/* One `client NAME { }`: registered before anybody asks. */
+struct config_client {
+  struct config_at at;
+  const char *name; /* the client_id */
+  const char *text; /* for people; NULL: the name */
+  enum config_client_proof proof;
+  const struct secret *secret; /* of PROOF_SECRET */
+  struct str keys;             /* of PROOF_KEY: JWK Set or PEM public keys */
+  unsigned grants;             /* enum grant_type */
+  struct config_words redirect_uris;
+  struct config_words scopes; /* the most it may have; none: no such bound, but login_scope with
+                                 client_credentials */
+  const struct config_service **services; /* that it may have tokens for; none: all */
+  size_t n_services;
+  bool introspection; /* may ask about tokens (RFC 7662) */
+  unsigned index;     /* 0.. in config.clients */
+};
+
+/* assertion_issuer URL PROVIDER [JWKS_URI]: whose ID-JAG assertions are exchanged for tokens of the
+ * line PROVIDER. */
+struct config_assertion_issuer {
+  struct config_at at;
+  const char *issuer, *jwks_uri; /* NULL: by discovery */
+  const struct config_provider *provider;
+};
+
+/* oauth { }: the hub as authorization server (design section 10). */
+struct config_oauth {
+  bool enabled; /* a line of a stack can log somebody in, or a client is configured */
+  int64_t access_token_lifetime_ms;   /* 10 min */
+  int64_t refresh_token_lifetime_ms;  /* 30 d without use */
+  int64_t refresh_grace_ms;           /* 120 s: the same successor for a replay */
+  int64_t upstream_grace_ms;          /* 24 h after the provider's last good answer */
+  bool registration;                  /* RFC 7591 */
+  bool client_documents;              /* Client ID Metadata Documents */
+  unsigned registrations_per_address; /* a minute and worker */
+  unsigned max_registrations;         /* not used yet, in the whole hub */
+  struct config_words redirect_allow; /* URIs that others may register; none: all sound ones */
+  struct config_words token_claims;   /* claims of the principal that tokens carry */
+  const struct config_service *default_service; /* for clients that send no resource */
+  struct config_assertion_issuer *assertion_issuers;
+  size_t n_assertion_issuers;
+};
+
 struct config_limits {
   unsigned max_connections;             /* a worker; 4096 */
   unsigned max_connections_per_address; /* the hub's share of a worker; 256 */
@@ -176,6 +230,9 @@ struct config {
   bool log_json;
 
   struct config_limits limits;
+  struct config_oauth oauth;
+  struct config_client *clients;
+  size_t n_clients;
   struct config_scope **scopes; /* by name */
   size_t n_scopes;
   struct config_provider *providers; /* those that stacks name */
@@ -226,6 +283,11 @@ int config_user(const char *dir, struct arena *arena, const char **ret_user, str
 void config_finding_print(const struct config_finding *f, FILE *to);
 /* The effective configuration in its own grammar, secrets masked, defaults included. */
 void config_print(const struct config *c, FILE *to);
+/* Whether P is the built-in provider of configured clients: its line answers for the tokens that
+ * they get with client_credentials. */
+bool config_is_clients(const struct config_provider *p);
+/* Whether somebody can log in through a line of S. */
+bool config_can_log_in(const struct config_service *s);
 /* Byte for byte. */
 bool config_words_have(const struct config_words *w, const char *word);
 bool config_words_have_str(const struct config_words *w, struct str word);

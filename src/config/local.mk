@@ -1,12 +1,15 @@
 libcore_a_SOURCES += \
   src/config/bind.c src/config/bind.h src/config/binder.h \
+  src/config/bind_client.c \
   src/config/bind_hub.c \
   src/config/bind_listen.c \
+  src/config/bind_oauth.c \
   src/config/bind_provider.c \
   src/config/bind_scope.c \
   src/config/bind_service.c src/config/bind_service.h \
   src/config/bind_stack.c \
   src/config/bind_upstream.c \
+  src/config/builtin.c \
   src/config/config.h \
   src/config/header_names.c src/config/header_names.h \
   src/config/lexer.c src/config/lexer.h \

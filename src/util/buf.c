@@ -171,3 +171,11 @@ struct str buf_view(const struct buf *b)
 {
   return (struct str){b->p, b->n};
 }
+
+void buf_cut(struct buf *b, size_t n)
+{
+  if (n >= b->n)
+    return;
+  b->n = n;
+  b->p[n] = 0;
+}

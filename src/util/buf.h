@@ -28,6 +28,8 @@ int buf_json(struct buf *b, struct str s);
 char *buf_reserve(struct buf *b, size_t n);
 /* Forgets the first N bytes. */
 void buf_consume(struct buf *b, size_t n);
+/* Keeps the first N bytes only. */
+void buf_cut(struct buf *b, size_t n);
 struct str buf_view(const struct buf *b);
 
 #endif

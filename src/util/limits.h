@@ -78,6 +78,9 @@ enum {
   LIMIT_TOKEN_FILE = 8388608,
   LIMIT_TOKENS = 20000,
 
+  LIMIT_REDIRECT_URIS = 32, /* of one client */
+  LIMIT_CLIENTS = 1000,     /* in the configuration */
+
   LIMIT_LOG_LINE = 4096,
   LIMIT_AUDIT_RECORD = 32768,
 };

@@ -307,6 +307,7 @@ static int set_up(void **state)
   put_pair("server.pem", "server.key");
   put_pair("other.pem", "other.key");
   setenv("GOOD", "correct horse battery staple", 1);
+  setenv("SHORT", "fifteen bytes !", 1);
   setenv("EMPTY", "", 1);
   setenv("PUBLISHED", "secret", 1);
   setenv("BLANK", "  ", 1);
