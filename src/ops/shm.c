@@ -3,7 +3,7 @@
  * Counters never fall and nothing is ever copied: a slot keeps its counts when its process has
  * ended, and the next process that takes the slot counts on from there.  The sum over all slots is
  * the total, whoever lives.  Only gauges and the turn count are cleared ("folding"). */
-#include "ops/shm.h"
+#include "ops/shm_inside.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,24 +12,6 @@
 #include "util/clock.h"
 
 enum { PROBES = 8 };
-
-struct slot {
-  _Alignas(64) _Atomic int pid; /* 0: free */
-  _Atomic uint64_t turns;
-  _Atomic uint64_t values[METRIC_COUNT];
-};
-
-struct mark {
-  _Atomic uint64_t key;  /* hash of the URL; 0: free */
-  _Atomic int64_t at_ms; /* of the last fetch out of turn; 0: never */
-};
-
-struct shm {
-  struct slot slots[SHM_SLOTS];
-  _Atomic uint64_t revocations;
-  _Atomic uint64_t epochs[SHM_EPOCHS];
-  struct mark marks[SHM_FETCH_MARKS];
-};
 
 static struct slot private_slot; /* of a process that has attached to no page */
 static struct slot *mine = &private_slot;
@@ -42,7 +24,18 @@ struct shm *shm_create(struct err *e)
     err_set(e, "shared page: %s", strerror(errno));
     return NULL;
   }
-  return p; /* zeroed by the kernel */
+  struct shm *s = p; /* zeroed by the kernel */
+  if (hash_key_new(&s->key) < 0) {
+    err_set(e, "shared page: no random numbers");
+    munmap(p, sizeof(struct shm));
+    return NULL;
+  }
+  return s;
+}
+
+int shm_place(const struct shm *s)
+{
+  return mine == &private_slot ? -1 : (int)(mine - s->slots);
 }
 
 int shm_attach(struct shm *s, int pid)
@@ -80,6 +73,7 @@ void shm_fold(struct shm *s, int pid)
     if (is_gauge((enum metric)m))
       atomic_store(&slot->values[m], 0);
   atomic_store(&slot->turns, 0);
+  callers_fold(s, (size_t)(slot - s->slots));
   atomic_store(&slot->pid, 0);
 }
 

@@ -5,6 +5,7 @@ libcore_a_SOURCES += \
   src/util/cleanup.h \
   src/util/clock.c src/util/clock.h \
   src/util/err.c src/util/err.h \
+  src/util/hash.c src/util/hash.h \
   src/util/json.c src/util/json.h \
   src/util/redirect.c src/util/redirect.h \
   src/util/safefile.c src/util/safefile.h \
@@ -18,3 +19,5 @@ UNIT_TESTS += tests/unit/test_json
 tests_unit_test_json_SOURCES = tests/unit/test_json.c
 UNIT_TESTS += tests/unit/test_redirect
 tests_unit_test_redirect_SOURCES = tests/unit/test_redirect.c
+UNIT_TESTS += tests/unit/test_hash
+tests_unit_test_hash_SOURCES = tests/unit/test_hash.c
