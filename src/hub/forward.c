@@ -66,10 +66,16 @@ static bool hop_by_hop(const struct http_request *rq, struct str name)
   return false;
 }
 
+/* What belongs to a session passes only with one that is the caller's own (row 79). */
+static bool session_field(struct str name)
+{
+  return str_iis(name, "Mcp-Session-Id") || str_iis(name, "Last-Event-ID");
+}
+
 static struct http_header *request_headers(struct exchange *x, size_t *ret_n)
 {
   const struct http_request *rq = x->rq;
-  struct http_header *out = arena_array(rq->arena, rq->n_headers + 1, sizeof *out);
+  struct http_header *out = arena_array(rq->arena, rq->n_headers + 3, sizeof *out);
   size_t n = 0;
   if (out == NULL)
     return NULL;
@@ -79,8 +85,14 @@ static struct http_header *request_headers(struct exchange *x, size_t *ret_n)
     struct str name = rq->headers[i].name;
     if (x->service->upstream_auth && str_ieq(name, x->service->upstream_auth->name))
       continue;
-    if (request_header(x->service->config, name) && !hop_by_hop(rq, name))
+    if (request_header(x->service->config, name) && !hop_by_hop(rq, name) && !session_field(name))
       out[n++] = rq->headers[i];
+  }
+  struct str resume = http_header(rq, "Last-Event-ID");
+  if (x->session_id.p) {
+    out[n++] = (struct http_header){STR("Mcp-Session-Id"), x->session_id};
+    if (resume.p)
+      out[n++] = (struct http_header){STR("Last-Event-ID"), resume};
   }
   *ret_n = n;
   return out;
@@ -105,29 +117,11 @@ static const char *with_query(struct exchange *x, struct str query)
   return arena_printf(x->rq->arena, "%s%c%.*s", url, u->parts.query.p ? '&' : '?', STR_ARG(query));
 }
 
-/* The sealed message endpoint of a legacy stream: POST SERVICE?sessionId=SEALED, nothing else. */
-static struct str sealed_endpoint(const struct exchange *x)
-{
-  struct str q = x->target.query;
-  if (!str_is(x->rq->method, "POST") || !str_starts(q, "sessionId="))
-    return (struct str){NULL, 0};
-  return str_slice(q, strlen("sessionId="), q.n);
-}
-
-/* NULL when the client's sealed endpoint is not one of this service. */
 static const char *destination(struct exchange *x)
 {
-  struct str sealed = sealed_endpoint(x);
-  if (sealed.p == NULL || listed(&x->service->config->forward_query, STR("sessionId")))
-    return with_query(x,
-                      credential_forward_query(x->service->config, x->target.query, x->rq->arena));
-  struct buf path;
-  buf_init(&path, LIMIT_TARGET);
-  const char *url = NULL;
-  if (endpoint_open(&x->hub->endpoint_key, str_of(x->service->config->name), sealed, &path) == 0)
-    url = with_path(x, buf_view(&path));
-  buf_done(&path);
-  return url;
+  if (x->session_endpoint.p)
+    return with_path(x, x->session_endpoint);
+  return with_query(x, credential_forward_query(x->service->config, x->target.query, x->rq->arena));
 }
 
 /* ---- the reply */
@@ -157,7 +151,8 @@ static bool reply_header(const struct config_service *s, struct str name, bool b
   return mcp_header(name) || str_iis(name, "Retry-After") || listed(&s->return_header, name);
 }
 
-/* Copies what may pass to the request's arena, with CORS and, for streams, X-Accel-Buffering. */
+/* Copies what may pass to the request's arena, session ids sealed, with CORS and, for streams,
+ * X-Accel-Buffering. */
 static int reply_headers(struct exchange *x, const struct http_header *h, size_t n, bool body)
 {
   struct arena *a = x->rq->arena;
@@ -168,7 +163,9 @@ static int reply_headers(struct exchange *x, const struct http_header *h, size_t
   for (size_t i = 0; i < n; i++) {
     if (!reply_header(x->service->config, h[i].name, body))
       continue;
-    out[k] = (struct http_header){arena_str(a, h[i].name), arena_str(a, h[i].value)};
+    bool session = str_iis(h[i].name, "Mcp-Session-Id");
+    out[k] = (struct http_header){arena_str(a, h[i].name), session ? session_header(x, h[i].value)
+                                                                   : arena_str(a, h[i].value)};
     if (out[k].name.p == NULL || out[k].value.p == NULL)
       return -1;
     k++;
@@ -296,10 +293,6 @@ void forward(struct exchange *x)
   size_t n = 0;
   struct err e = {""};
   const char *url = destination(x);
-  if (url == NULL) {
-    refuse(x, 404, "not_found", "There is no such session at this service.");
-    return;
-  }
   struct http_header *headers = request_headers(x, &n);
   bool stands_open = str_is(x->rq->method, "GET") ||
                      str_is(http_header(x->rq, "Mcp-Method"), "subscriptions/listen");
@@ -314,7 +307,7 @@ void forward(struct exchange *x)
       .total_timeout_ms = stands_open ? s->stream_max_age_ms : s->call_limit_ms,
   };
   metric_add(METRIC_UPSTREAM_CALLS, 1);
-  x->call = headers ? upstream_start(x->hub->pool, &rq, &events, x, &e) : NULL;
+  x->call = headers && url ? upstream_start(x->hub->pool, &rq, &events, x, &e) : NULL;
   if (x->call == NULL) {
     log_warn("service %s: upstream: %s (request %s)", s->name, e.text, x->rq->id);
     fail(x, 502, arena_dup(x->rq->arena, str_of(e.text)));

@@ -7,6 +7,7 @@
  *   refuse.c    refusals: status, body, challenge
  *   record.c    audit records
  *   forward.c   the exchange with the upstream, both directions
+ *   session.c   ids of sessions, sealed to whom they were given
  *   stream.c    event streams: endpoint rewrite, keep-alive comments
  *   worker.c    makes all of it after the fork
  *
@@ -53,7 +54,8 @@ struct hub {
   struct hub_service **by_path;            /* the same, sorted: a look-up does not grow with them */
   struct resource_document *only_document; /* the root form, or NULL */
   struct networks proxies;
-  struct endpoint_key endpoint_key;
+  struct sealer *sealer;
+  struct shm *shm;
   uint64_t generation;
   bool state_writable;
   struct timer comment_timer;
@@ -87,6 +89,12 @@ struct exchange {
   const struct http_header *answer_headers;
   size_t n_answer_headers;
   struct str answer_body;
+
+  /* its session at the upstream; .p NULL where there is none */
+  uint64_t session;            /* the name of the sealed id (mcp/seal.h); 0: none */
+  struct str session_given;    /* Mcp-Session-Id as the client has it */
+  struct str session_id;       /* and as the upstream has it */
+  struct str session_endpoint; /* path and query for messages of the legacy transport */
 
   /* the reply */
   int upstream_status;
@@ -148,6 +156,17 @@ void record_refused(struct exchange *x, const struct auth_outcome *o, int status
 int record_decision(struct exchange *x, const struct auth_outcome *o, const char *decision,
                     int status, const char *why, bool ticket);
 void record_done(struct exchange *x);
+
+/* ---- session.c */
+
+/* Opens what names a session in the request; false: it is none of this caller's. */
+bool session_open(struct exchange *x);
+/* What the client sees for the session ID of the upstream; .p NULL: it cannot be sealed. */
+struct str session_header(struct exchange *x, struct str id);
+/* The same for the data of an endpoint event. */
+int session_endpoint(struct exchange *x, struct str data, struct buf *out, struct err *e);
+/* A number for (issuer, subject, client); 0 for nobody. */
+uint64_t session_owner_key(const struct exchange *x);
 
 /* ---- forward.c, stream.c */
 

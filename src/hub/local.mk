@@ -6,6 +6,7 @@ libcore_a_SOURCES += \
   src/hub/refuse.c \
   src/hub/request.c \
   src/hub/route.c \
+  src/hub/session.c \
   src/hub/stream.c \
   src/hub/worker.c src/hub/worker.h
 libcore_a_SOURCES += \

@@ -21,8 +21,21 @@ static void on_written(struct audit_ticket *t, bool ok)
     refuse(x, 503, "audit_unavailable", "The request could not be recorded and was not forwarded.");
 }
 
+/* A caller who was granted is refused for WHY. */
+static void refuse_decided(struct exchange *x, int status, const char *why)
+{
+  const struct auth_outcome *o = x->anonymous ? NULL : &x->outcome;
+  if (record_decision(x, o, "deny", status, why, false) < 0)
+    log_error("request %s: refused (%s), but not recorded", x->rq->id, why);
+}
+
 static void record_and_forward(struct exchange *x)
 {
+  if (!session_open(x)) {
+    refuse_decided(x, 404, "session");
+    refuse(x, 404, "not_found", "There is no such session at this service.");
+    return;
+  }
   x->ticket = (struct audit_ticket){.written = on_written};
   const char *decision = x->anonymous ? "anonymous" : "grant";
   if (record_decision(x, x->anonymous ? NULL : &x->outcome, decision, 200, NULL, true) < 0)

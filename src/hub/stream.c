@@ -58,9 +58,7 @@ static void first_event(void *arg, const struct sse_event *e)
     return;
   buf_printf(&x->endpoint,
              "event: endpoint\ndata: %.*s?sessionId=", STR_ARG(s->path.n ? s->path : STR("/")));
-  if (endpoint_seal(&x->hub->endpoint_key, str_of(s->name), &s->upstream.parts, e->data,
-                    &x->endpoint, &why) < 0 ||
-      buf_puts(&x->endpoint, "\n\n") < 0) {
+  if (session_endpoint(x, e->data, &x->endpoint, &why) < 0 || buf_puts(&x->endpoint, "\n\n") < 0) {
     log_warn("service %s: endpoint event refused: %s (request %s)", s->name, why.text, x->rq->id);
     x->endpoint_bad = true;
   }

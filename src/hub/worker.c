@@ -198,7 +198,9 @@ static int make_hub(struct worker *w, struct err *e)
   struct hub *h = &w->hub;
   h->config = w->args->config;
   h->generation = w->args->generation;
-  memcpy(h->endpoint_key.bytes, w->args->seal_key, sizeof h->endpoint_key.bytes);
+  h->shm = w->args->shm;
+  if (!(h->sealer = sealer_new(w->args->seal_key, e)))
+    return -1;
   h->arena = arena_new(MIB(64));
   h->loop = h->arena ? loop_new(e) : NULL;
   if (h->loop == NULL)

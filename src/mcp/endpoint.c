@@ -1,21 +1,10 @@
-/* Sealed message endpoints of the legacy transport; see endpoint.h.
- *
- * Sealed: base64url (nonce[12] ciphertext tag[16]), AES-256-GCM, associated data = a label that
- * keeps this use of the key apart from others, then the service's name. */
+/* Sealed message endpoints of the legacy transport; see endpoint.h. */
 #include "mcp/endpoint.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <string.h>
 
-#include "util/base64url.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
-
-enum { NONCE = 12, TAG = 16, SEALED_MAX = NONCE + LIMIT_ENDPOINT + TAG };
-
-static const char label[] = "mcpauth endpoint 1";
 
 /* ---- which URLs we follow */
 
@@ -129,62 +118,20 @@ int endpoint_resolve(const struct url *base, struct str data, struct buf *ret, s
 
 /* ---- sealing */
 
-static void drop_cipher(EVP_CIPHER_CTX **c)
+int endpoint_seal(struct sealer *sealer, const struct seal_owner *owner, const struct url *base,
+                  struct str data, struct buf *out, uint64_t *ret_name, struct err *e)
 {
-  EVP_CIPHER_CTX_free(*c);
-}
-
-/* Key, nonce and associated data set; NULL when OpenSSL fails. */
-static EVP_CIPHER_CTX *cipher(const struct endpoint_key *key, struct str service,
-                              const unsigned char *nonce, bool seal)
-{
-  CLEANUP(drop_cipher) EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-  int n;
-  if (c == NULL || service.n == 0 || service.n > LIMIT_WORD ||
-      EVP_CipherInit_ex2(c, EVP_aes_256_gcm(), key->bytes, nonce, seal, NULL) != 1 ||
-      EVP_CipherUpdate(c, NULL, &n, (const unsigned char *)label, sizeof label) != 1 ||
-      EVP_CipherUpdate(c, NULL, &n, (const unsigned char *)service.p, (int)service.n) != 1)
-    return NULL;
-  return steal_ptr(&c);
-}
-
-int endpoint_seal(const struct endpoint_key *key, struct str service, const struct url *base,
-                  struct str data, struct buf *out, struct err *e)
-{
-  unsigned char sealed[SEALED_MAX];
   CLEANUP(buf_done) struct buf target;
-  int n, last;
   buf_init(&target, LIMIT_ENDPOINT);
   if (endpoint_resolve(base, data, &target, e) < 0)
     return -1;
-  if (RAND_bytes(sealed, NONCE) != 1)
-    return err_set(e, "no random bytes");
-  CLEANUP(drop_cipher) EVP_CIPHER_CTX *c = cipher(key, service, sealed, true);
-  if (c == NULL ||
-      EVP_CipherUpdate(c, sealed + NONCE, &n, (unsigned char *)target.p, (int)target.n) != 1 ||
-      EVP_CipherFinal_ex(c, sealed + NONCE + n, &last) != 1 ||
-      EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG, sealed + NONCE + n) != 1)
+  if (seal_make(sealer, SEAL_ENDPOINT, owner, buf_view(&target), out, ret_name) < 0)
     return err_set(e, "the message endpoint could not be sealed");
-  size_t length = NONCE + (size_t)n + TAG;
-  if (base64url_encode(out, (struct str){(char *)sealed, length}) < 0)
-    return err_set(e, "out of memory");
   return 0;
 }
 
-int endpoint_open(const struct endpoint_key *key, struct str service, struct str sealed,
-                  struct buf *out)
+int endpoint_open(struct sealer *sealer, const struct seal_owner *owner, struct str sealed,
+                  struct buf *out, uint64_t *ret_name)
 {
-  unsigned char bytes[SEALED_MAX], text[LIMIT_ENDPOINT + 16];
-  size_t length;
-  int n, last;
-  if (base64url_decode(sealed, bytes, sizeof bytes, &length) < 0 || length <= NONCE + TAG)
-    return -1;
-  size_t body = length - NONCE - TAG;
-  CLEANUP(drop_cipher) EVP_CIPHER_CTX *c = cipher(key, service, bytes, false);
-  if (c == NULL || EVP_CipherUpdate(c, text, &n, bytes + NONCE, (int)body) != 1 ||
-      EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, TAG, bytes + NONCE + body) != 1 ||
-      EVP_CipherFinal_ex(c, text + n, &last) != 1)
-    return -1;
-  buf_clear(out);
-  return buf_add(out, text, body);
+  return seal_open(sealer, SEAL_ENDPOINT, owner, sealed, out, ret_name);
 }

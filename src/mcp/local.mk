@@ -3,6 +3,7 @@ libcore_a_SOURCES += \
   src/mcp/gate.c src/mcp/gate_value.c src/mcp/gate.h \
   src/mcp/operation.c src/mcp/operation.h \
   src/mcp/scan.c src/mcp/scan.h \
+  src/mcp/seal.c src/mcp/seal.h \
   src/mcp/sse.c src/mcp/sse.h
 UNIT_TESTS += tests/unit/test_sse
 tests_unit_test_sse_SOURCES = tests/unit/test_sse.c

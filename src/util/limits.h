@@ -60,9 +60,11 @@ enum {
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,
   LIMIT_SSE_LINE = 1048576,
-  LIMIT_SSE_EVENT = 16777216,  /* bytes of one event's data, all its lines */
-  LIMIT_ENDPOINT = 2048,       /* path and query of a legacy message endpoint */
-  LIMIT_STREAM_BUFFER = 65536, /* bytes kept for a client that reads slowly */
+  LIMIT_SSE_EVENT = 16777216,    /* bytes of one event's data, all its lines */
+  LIMIT_ENDPOINT = 2048,         /* path and query of a legacy message endpoint */
+  LIMIT_SESSION_ID = 1024,       /* bytes of an upstream's session id */
+  LIMIT_SEALED = LIMIT_ENDPOINT, /* bytes of what is sealed into an id: the longest of these */
+  LIMIT_STREAM_BUFFER = 65536,   /* bytes kept for a client that reads slowly */
 
   /* configuration */
   LIMIT_CONFIG_FILE = 1048576,

@@ -8,7 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-static const struct endpoint_key key = {{42}};
+static const unsigned char key[SEAL_KEY] = {42};
+static const struct seal_owner owner = {STR_INIT("s"), STR_INIT("i"), STR_INIT("u"), STR_INIT("")};
 
 static void check_target(struct str target)
 {
@@ -25,20 +26,24 @@ static void check_target(struct str target)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
+  static struct sealer *sealer;
+  uint64_t name;
   struct str rest = {(const char *)p, n}, text;
   struct buf sealed, opened, target;
   struct url base;
+  if (sealer == NULL && (sealer = sealer_new(key, NULL)) == NULL)
+    abort();
   if (n == 0 || !str_next(&rest, '\n', &text) || rest.p == NULL)
     return 0;
   buf_init(&sealed, 8192);
   buf_init(&opened, 8192);
   buf_init(&target, 8192);
-  if (endpoint_open(&key, STR("s"), rest, &opened) == 0)
+  if (endpoint_open(sealer, &owner, rest, &opened, &name) == 0)
     abort();
   if (url_parse(text, &base, NULL) == 0 &&
-      endpoint_seal(&key, STR("s"), &base, rest, &sealed, NULL) == 0) {
+      endpoint_seal(sealer, &owner, &base, rest, &sealed, &name, NULL) == 0) {
     if (endpoint_resolve(&base, rest, &target, NULL) < 0 ||
-        endpoint_open(&key, STR("s"), buf_view(&sealed), &opened) < 0 ||
+        endpoint_open(sealer, &owner, buf_view(&sealed), &opened, &name) < 0 ||
         !str_eq(buf_view(&target), buf_view(&opened)))
       abort();
     check_target(buf_view(&opened));

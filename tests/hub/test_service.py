@@ -94,9 +94,9 @@ def test_the_callers_credential_never_reaches_the_upstream(notes, upstream):
     """row 32"""
     t = token()
     post(notes(), token=t, headers={'Cookie': 'a=b', 'X-Forwarded-User': 'root', 'X-Mcpauth-Subject': 'root',
-                                    'Mcp-Session-Id': 's1'})
+                                    'Mcp-Protocol-Version': '2025-11-25'})
     got = upstream.last
-    assert got.header('Mcp-Session-Id') == 's1'
+    assert got.header('Mcp-Protocol-Version') == '2025-11-25'
     for name in ('Authorization', 'Cookie', 'X-Forwarded-User', 'X-Mcpauth-Subject'):
         assert not got.header(name)
     assert t.encode() not in upstream.transcript

@@ -55,13 +55,16 @@ def test_a_notification_gets_its_202_without_a_body(notes, upstream):
 
 
 @pytest.mark.parametrize('method', ['GET', 'POST', 'DELETE'])
-def test_both_eras_use_one_url_and_the_session_header_passes_both_ways(notes, upstream, method):
+def test_the_session_of_the_client_is_that_of_the_upstream_with_every_method(notes, upstream, method):
     """G-5, G-6"""
-    upstream.reply({}, headers=[('Mcp-Session-Id', 'from-upstream')])
+    upstream.reply({}, headers=[('Mcp-Session-Id', 'of the upstream')])
+    h = notes()
+    given = post(h).headers['Mcp-Session-Id']
+    assert given != 'of the upstream'
     body = rpc('ping') if method == 'POST' else None
-    r = notes().request(method, '/notes', body=body, headers={'Mcp-Session-Id': 'from-client'})
-    assert r.status == 200 and r.headers['Mcp-Session-Id'] == 'from-upstream'
-    assert upstream.last.method == method and upstream.last.header('Mcp-Session-Id') == 'from-client'
+    r = h.request(method, '/notes', body=body, headers={'Mcp-Session-Id': given})
+    assert r.status == 200 and r.headers['Mcp-Session-Id'] == given
+    assert upstream.last.method == method and upstream.last.header('Mcp-Session-Id') == 'of the upstream'
 
 
 @pytest.mark.parametrize('status', [400, 404, 405, 409, 500, 503])
@@ -125,7 +128,7 @@ def test_every_client_gets_its_own_reply(notes, upstream):
 # ---- request headers
 
 PASS = {'Accept': 'application/json, text/event-stream', 'Content-Type': 'application/json; charset=utf-8',
-        'Last-Event-ID': '7', 'Mcp-Session-Id': 's', 'MCP-Protocol-Version': '2026-07-28',
+        'MCP-Protocol-Version': '2025-11-25',
         'Mcp-Method': 'ping', 'Mcp-Name': 'x', 'Mcp-Param-Region': 'eu', 'User-Agent': 'test/1',
         'traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'tracestate': 'a=b'}
 
@@ -167,9 +170,9 @@ def test_no_other_header_is_sent_on(notes, upstream, spell):
 def test_connection_does_not_take_away_what_the_hub_adds(notes, upstream):
     """row 43"""
     h = notes('upstream_auth header X-Upstream-Key env:KEY;', env={'KEY': 'the-upstream-key-0123456789'})
-    post(h, headers={'Connection': 'close, X-Upstream-Key, Mcp-Session-Id', 'Mcp-Session-Id': 's'})
+    post(h, headers={'Connection': 'close, X-Upstream-Key, Mcp-Method', 'Mcp-Method': 'ping'})
     assert upstream.last.header('X-Upstream-Key') == 'the-upstream-key-0123456789'
-    assert upstream.last.header('Mcp-Session-Id') is None
+    assert upstream.last.header('Mcp-Method') is None
     assert upstream.last.header('Connection') is None
 
 

@@ -12,8 +12,20 @@
 #include "util/cleanup.h"
 #include "util/limits.h"
 
-static const struct endpoint_key key = {{1, 2, 3, 4, 5, 6, 7, 8, 9}};
-static const struct endpoint_key other_key = {{9, 8, 7}};
+static struct sealer *key, *other_key;
+static uint64_t name;
+
+static struct seal_owner at(const char *service)
+{
+  return (struct seal_owner){
+      .service = str_of(service), .issuer = STR("https://i"), .subject = STR("ada")};
+}
+
+static int open_at(const char *service, struct str sealed, struct buf *out)
+{
+  struct seal_owner o = at(service);
+  return endpoint_open(key, &o, sealed, out, &name);
+}
 
 static struct url url(const char *text)
 {
@@ -104,7 +116,8 @@ static void seal(const char *service, const char *data, struct buf *out)
   struct url base = url("http://127.0.0.1:3001/sse");
   struct err e = {""};
   buf_init(out, 8192);
-  assert_int_equal(endpoint_seal(&key, str_of(service), &base, str_of(data), out, &e), 0);
+  struct seal_owner o = at(service);
+  assert_int_equal(endpoint_seal(key, &o, &base, str_of(data), out, &name, &e), 0);
 }
 
 static void test_a_sealed_endpoint_opens_again(void **state)
@@ -114,7 +127,7 @@ static void test_a_sealed_endpoint_opens_again(void **state)
   seal("notes", "/message?sessionId=a-1", &sealed);
   buf_init(&opened, 8192);
   buf_puts(&opened, "what was there before");
-  assert_int_equal(endpoint_open(&key, STR("notes"), buf_view(&sealed), &opened), 0);
+  assert_int_equal(open_at("notes", buf_view(&sealed), &opened), 0);
   assert_string_equal(opened.p, "/message?sessionId=a-1");
 }
 
@@ -141,15 +154,50 @@ static void test_the_upstreams_session_id_cannot_be_read(void **state)
 static void test_another_service_cannot_open_it(void **state)
 {
   (void)state;
+  struct seal_owner o = at("notes");
   CLEANUP(buf_done) struct buf sealed, opened;
   seal("notes", "/message?sessionId=a-1", &sealed);
   buf_init(&opened, 8192);
-  assert_int_equal(endpoint_open(&key, STR("mails"), buf_view(&sealed), &opened), -1);
-  assert_int_equal(endpoint_open(&key, STR("note"), buf_view(&sealed), &opened), -1);
-  assert_int_equal(endpoint_open(&key, STR("notess"), buf_view(&sealed), &opened), -1);
-  assert_int_equal(endpoint_open(&key, STR(""), buf_view(&sealed), &opened), -1);
-  assert_int_equal(endpoint_open(&other_key, STR("notes"), buf_view(&sealed), &opened), -1);
+  assert_int_equal(open_at("mails", buf_view(&sealed), &opened), -1);
+  assert_int_equal(open_at("note", buf_view(&sealed), &opened), -1);
+  assert_int_equal(open_at("notess", buf_view(&sealed), &opened), -1);
+  assert_int_equal(open_at("", buf_view(&sealed), &opened), -1);
+  assert_int_equal(endpoint_open(other_key, &o, buf_view(&sealed), &opened, &name), -1);
   assert_int_equal(opened.n, 0);
+}
+
+/* row 79 */
+static void test_only_the_one_that_it_was_given_to_can_open_it(void **state)
+{
+  (void)state;
+  static const struct seal_owner others[] = {
+      {STR_INIT("notes"), STR_INIT("https://i"), STR_INIT("eve"), STR_INIT("")},
+      {STR_INIT("notes"), STR_INIT("https://j"), STR_INIT("ada"), STR_INIT("")},
+      {STR_INIT("notes"), STR_INIT("https://i"), STR_INIT("ada"), STR_INIT("app")},
+      {STR_INIT("notes"), STR_INIT("https://ia"), STR_INIT("da"), STR_INIT("")},
+      {STR_INIT("notes"), STR_INIT("https://i"), STR_INIT("ad"), STR_INIT("a")},
+      {STR_INIT("notes"), STR_INIT(""), STR_INIT(""), STR_INIT("")},
+  };
+  CLEANUP(buf_done) struct buf sealed, opened;
+  seal("notes", "/message?sessionId=a-1", &sealed);
+  buf_init(&opened, 8192);
+  for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+    assert_int_equal(endpoint_open(key, &others[i], buf_view(&sealed), &opened, &name), -1);
+  assert_int_equal(opened.n, 0);
+}
+
+static void test_an_id_keeps_its_name_and_has_one_use(void **state)
+{
+  (void)state;
+  struct seal_owner o = at("notes");
+  CLEANUP(buf_done) struct buf sealed, opened;
+  uint64_t given, found = 0;
+  seal("notes", "/message?sessionId=a-1", &sealed);
+  given = name;
+  buf_init(&opened, 8192);
+  assert_int_equal(seal_open(key, SEAL_SESSION, &o, buf_view(&sealed), &opened, &found), -1);
+  assert_int_equal(seal_open(key, SEAL_ENDPOINT, &o, buf_view(&sealed), &opened, &found), 0);
+  assert_true(given != 0 && given == found);
 }
 
 static void test_no_bit_can_be_flipped_and_none_cut_off(void **state)
@@ -161,14 +209,14 @@ static void test_no_bit_can_be_flipped_and_none_cut_off(void **state)
   for (size_t i = 0; i < sealed.n; i++) {
     for (int bit = 0; bit < 8; bit++) {
       sealed.p[i] = (char)(sealed.p[i] ^ (1 << bit));
-      assert_int_equal(endpoint_open(&key, STR("notes"), buf_view(&sealed), &opened), -1);
+      assert_int_equal(open_at("notes", buf_view(&sealed), &opened), -1);
       sealed.p[i] = (char)(sealed.p[i] ^ (1 << bit));
     }
     struct str cut = str_slice(buf_view(&sealed), 0, i);
-    assert_int_equal(endpoint_open(&key, STR("notes"), cut, &opened), -1);
+    assert_int_equal(open_at("notes", cut, &opened), -1);
   }
   assert_int_equal(opened.n, 0);
-  assert_int_equal(endpoint_open(&key, STR("notes"), buf_view(&sealed), &opened), 0);
+  assert_int_equal(open_at("notes", buf_view(&sealed), &opened), 0);
 }
 
 static void test_lengths_are_bounded_both_ways(void **state)
@@ -176,19 +224,37 @@ static void test_lengths_are_bounded_both_ways(void **state)
   (void)state;
   char data[LIMIT_ENDPOINT + 2] = "/";
   struct url base = url("http://127.0.0.1:3001/sse");
+  struct seal_owner o = at("s");
   struct err e = {""};
   CLEANUP(buf_done) struct buf sealed, opened;
   memset(data + 1, 'x', LIMIT_ENDPOINT);
   buf_init(&sealed, 8192);
   buf_init(&opened, 8192);
-  assert_int_equal(endpoint_seal(&key, STR("s"), &base, str_of(data), &sealed, &e), -1);
+  assert_int_equal(endpoint_seal(key, &o, &base, str_of(data), &sealed, &name, &e), -1);
   data[LIMIT_ENDPOINT] = 0;
-  assert_int_equal(endpoint_seal(&key, STR("s"), &base, str_of(data), &sealed, &e), 0);
+  assert_int_equal(endpoint_seal(key, &o, &base, str_of(data), &sealed, &name, &e), 0);
   assert_in_range(sealed.n, LIMIT_ENDPOINT, LIMIT_TARGET - LIMIT_SERVICE_PATH);
-  assert_int_equal(endpoint_open(&key, STR("s"), buf_view(&sealed), &opened), 0);
+  assert_int_equal(open_at("s", buf_view(&sealed), &opened), 0);
   assert_string_equal(opened.p, data);
   buf_puts(&sealed, "AAAA");
-  assert_int_equal(endpoint_open(&key, STR("s"), buf_view(&sealed), &opened), -1);
+  assert_int_equal(open_at("s", buf_view(&sealed), &opened), -1);
+}
+
+static int make_keys(void **state)
+{
+  (void)state;
+  struct err e = {""};
+  key = sealer_new((const unsigned char[SEAL_KEY]){1, 2, 3, 4, 5, 6, 7, 8, 9}, &e);
+  other_key = sealer_new((const unsigned char[SEAL_KEY]){9, 8, 7}, &e);
+  return key && other_key ? 0 : -1;
+}
+
+static int free_keys(void **state)
+{
+  (void)state;
+  sealer_free(key);
+  sealer_free(other_key);
+  return 0;
 }
 
 int main(void)
@@ -199,8 +265,10 @@ int main(void)
       cmocka_unit_test(test_a_sealed_endpoint_needs_no_escaping_in_a_query),
       cmocka_unit_test(test_the_upstreams_session_id_cannot_be_read),
       cmocka_unit_test(test_another_service_cannot_open_it),
+      cmocka_unit_test(test_only_the_one_that_it_was_given_to_can_open_it),
+      cmocka_unit_test(test_an_id_keeps_its_name_and_has_one_use),
       cmocka_unit_test(test_no_bit_can_be_flipped_and_none_cut_off),
       cmocka_unit_test(test_lengths_are_bounded_both_ways),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
