@@ -3,6 +3,7 @@ MANUAL = docs/mcpauthd.8 docs/mcpauth.1 docs/mcpauth.d.5
 MANUAL += docs/mcpauth-bearer-jwt.5 docs/mcpauth-static-token.5
 MANUAL += docs/mcpauth-address.5
 MANUAL += docs/mcpauth-webhook.5
+MANUAL += docs/mcpauth-introspect.5
 man_MANS += $(MANUAL)
 EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
@@ -22,3 +23,4 @@ docs/mcpauth-bearer-jwt.5: plugins/bearer-jwt/mcpauth-bearer-jwt.pod
 docs/mcpauth-static-token.5: plugins/static-token/mcpauth-static-token.pod
 docs/mcpauth-address.5: plugins/address/mcpauth-address.pod
 docs/mcpauth-webhook.5: plugins/webhook/mcpauth-webhook.pod
+docs/mcpauth-introspect.5: plugins/introspect/mcpauth-introspect.pod

@@ -23,6 +23,11 @@ plugins_webhook_la_SOURCES = plugins/webhook/webhook.c
 plugins_webhook_la_CFLAGS = $(MODULE_COMPILE)
 plugins_webhook_la_LDFLAGS = $(MODULE_LINK)
 EXTRA_DIST += plugins/webhook/mcpauth-webhook.pod
+plugin_LTLIBRARIES += plugins/introspect.la
+plugins_introspect_la_SOURCES = plugins/introspect/introspect.c
+plugins_introspect_la_CFLAGS = $(MODULE_COMPILE)
+plugins_introspect_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/introspect/mcpauth-introspect.pod
 
 # Providers are loaded by their .so; libtool's own files would only be in the way.  Without them it
 # cannot uninstall, so that is done here too.
