@@ -29,6 +29,7 @@ struct leader {
   const struct config *config;
   int *listen_fds, *admin_fds;
   int audit_lock;
+  struct keyring *keys;
   struct worker_args worker;
   struct loop *loop;
   struct crew *crew;
@@ -143,8 +144,8 @@ static int prepare_worker(struct leader *ld, struct err *e)
       .leader_fd = -1,
       .generation = ld->args->number,
   };
-  if (audit_key(c->state_dir, w->audit_key, e) < 0 ||
-      state_key(c->state_dir, "seal.key", w->seal_key, e) < 0)
+  w->keys = ld->keys = keyring_load(c->state_dir, true, e);
+  if (ld->keys == NULL || audit_key(c->state_dir, w->audit_key, e) < 0)
     return err_prefix(e, "state_dir");
   return lock_audit(ld, e);
 }

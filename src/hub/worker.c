@@ -26,7 +26,7 @@ struct worker {
   struct http_handler handler;
   struct watch leader;
   struct timer second, drain;
-  bool draining;
+  bool draining, keys_failed;
 };
 
 /* ---- the hub's own objects */
@@ -186,11 +186,36 @@ static int make_oauth(struct worker *w, struct err *e)
       .audit = h->audit,
       .shm = w->args->shm,
       .jobs = w->jobs,
+      .keys = w->args->keys,
   };
   if (!oauth_wanted(h->config))
     return 0;
   h->oauth = oauth_new(&o, e);
   return h->oauth ? 0 : -1;
+}
+
+/* Another process may have changed the key ring (mcpauth keys rotate).  What cannot be read leaves
+ * the old keys in use; said once. */
+static void look_at_keys(struct worker *w)
+{
+  struct err e = {""};
+  int r = keyring_poll(w->args->keys, &e);
+  if (r < 0 && !w->keys_failed)
+    log_error("key ring: %s", e.text);
+  else if (r > 0)
+    log_info("key ring: read again");
+  w->keys_failed = r < 0;
+}
+
+static int make_sealer(struct worker *w, struct err *e)
+{
+  unsigned char key[KEYRING_DERIVED];
+  _Static_assert((int)KEYRING_DERIVED == (int)SEAL_KEY, "a derived key fits the sealer");
+  if (keyring_derive(w->args->keys, "sealed ids", key, e) < 0)
+    return -1;
+  w->hub.sealer = sealer_new(key, e);
+  OPENSSL_cleanse(key, sizeof key);
+  return w->hub.sealer ? 0 : -1;
 }
 
 static int make_hub(struct worker *w, struct err *e)
@@ -199,7 +224,8 @@ static int make_hub(struct worker *w, struct err *e)
   h->config = w->args->config;
   h->generation = w->args->generation;
   h->shm = w->args->shm;
-  if (!(h->sealer = sealer_new(w->args->seal_key, e)))
+  look_at_keys(w);
+  if (make_sealer(w, e) < 0)
     return -1;
   h->arena = arena_new(MIB(64));
   h->loop = h->arena ? loop_new(e) : NULL;
@@ -277,6 +303,7 @@ static void on_second(struct timer *t)
 {
   struct worker *w = container_of(t, struct worker, second);
   shm_turn(w->args->shm, loop_turns(w->hub.loop));
+  look_at_keys(w);
   if (!w->draining)
     w->hub.state_writable = access(w->hub.config->state_dir, W_OK) == 0;
   loop_timer_set(w->hub.loop, t, shm_turn_ms(w->hub.config->watchdog_ms));

@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "ops/shm.h"
+#include "store/keyring.h"
 
 struct worker_args {
   const struct config *config;
@@ -15,7 +16,7 @@ struct worker_args {
   unsigned number;       /* from 1 */
   uint64_t generation;
   unsigned char audit_key[32];
-  unsigned char seal_key[32]; /* of the whole hub: legacy endpoints */
+  struct keyring *keys; /* of the whole hub; this process's own since the fork */
 };
 
 /* Messages, one byte each.  To the worker: DRAIN (stop accepting, finish, exit 0), QUIT (the same,

@@ -28,6 +28,7 @@ enum {
   KEYRING_KEEP_S = 86400,  /* what was signed or sealed outside of the store lives no longer */
   KEYRING_KEYS = 64,       /* of each kind */
   KEYRING_SEAL_OVERHEAD = 45, /* bytes that a sealed text is longer */
+  KEYRING_DERIVED = 32,
   KEYRING_KID = 44            /* RFC 7638 thumbprint in base64url, and a NUL */
 };
 
@@ -57,6 +58,10 @@ int keyring_open(const struct keyring *k, const char *label, struct str aad, str
 uint32_t keyring_sealed_by(struct str sealed);
 /* The id of the key that seals now. */
 uint32_t keyring_sealing(const struct keyring *k);
+/* A key for another module's own use, from the sealing key in use and LABEL: it changes when that is
+ * rotated. */
+int keyring_derive(const struct keyring *k, const char *label, unsigned char ret[KEYRING_DERIVED],
+                   struct err *e);
 /* The same with a key of 128 bits or more that somebody else holds, such as a token that was
  * presented: whoever has not the token cannot open. */
 int token_seal(struct str token, const char *label, struct str aad, struct str text,
@@ -94,8 +99,9 @@ struct keyring_info {
 /* Appends a key of KIND that is used after DELAY_S (negative: the default of that kind), and writes
  * the ring.  Signing keys that can have signed nothing that still lives are taken out. */
 int keyring_rotate(struct keyring *k, enum keyring_kind kind, int64_t delay_s, struct err *e);
-/* Takes out the old sealing keys (after a complete re-wrap); their number, or -1. */
-int keyring_drop_old(struct keyring *k, struct err *e);
+/* Takes out the sealing keys that were replaced KEEP_S ago or earlier (after a complete re-wrap);
+ * their number, or -1. */
+int keyring_drop_old(struct keyring *k, int64_t keep_s, struct err *e);
 size_t keyring_list(const struct keyring *k, struct keyring_info *ret, size_t max);
 /* What tells this ring from every other; valid as long as the ring. */
 const char *keyring_name(const struct keyring *k);

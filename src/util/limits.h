@@ -83,6 +83,10 @@ enum {
   LIMIT_REDIRECT_URIS = 32, /* of one client */
   LIMIT_CLIENTS = 1000,     /* in the configuration */
 
+  /* the state directory */
+  LIMIT_KEYRING = 65536,       /* bytes of keys.ring */
+  LIMIT_KEYRING_TEXT = 262144, /* bytes of one text that it seals */
+
   LIMIT_LOG_LINE = 4096,
   LIMIT_AUDIT_RECORD = 32768,
 };
