@@ -73,8 +73,6 @@ struct audit_heads *audit_heads_create(struct err *e);
 /* The key of this state directory, made when absent (0600).  Every process of a daemon gets the
  * same. */
 int audit_key(const char *state_dir, unsigned char ret_key[32], struct err *e);
-/* The same for any other key of the daemon, in the file NAME. */
-int state_key(const char *state_dir, const char *name, unsigned char ret_key[32], struct err *e);
 
 /* One daemon a log (row 182): takes FILE.lock for the processes of DAEMON (any text that names the
  * daemon: "PID.START" of the master).  Several processes of one daemon may hold it, those of

@@ -63,14 +63,8 @@ static int key_make(const char *path, struct err *e)
 
 int audit_key(const char *state_dir, unsigned char ret_key[KEY_SIZE], struct err *e)
 {
-  return state_key(state_dir, "audit.key", ret_key, e);
-}
-
-int state_key(const char *state_dir, const char *name, unsigned char ret_key[KEY_SIZE],
-              struct err *e)
-{
   char path[4096];
-  int n = snprintf(path, sizeof path, "%s/%s", state_dir, name);
+  int n = snprintf(path, sizeof path, "%s/audit.key", state_dir);
   if (n < 0 || (size_t)n >= sizeof path)
     return err_set(e, "the path of the state directory is too long");
   if (key_read(path, ret_key, e) == 0)

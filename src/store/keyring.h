@@ -29,7 +29,7 @@ enum {
   KEYRING_KEYS = 64,       /* of each kind */
   KEYRING_SEAL_OVERHEAD = 45, /* bytes that a sealed text is longer */
   KEYRING_DERIVED = 32,
-  KEYRING_KID = 44            /* RFC 7638 thumbprint in base64url, and a NUL */
+  KEYRING_KID = 44 /* RFC 7638 thumbprint in base64url, and a NUL */
 };
 
 /* Reads the ring; makes one when there is none and MAKE.  NULL with E: unreadable, damaged, unsafe
@@ -58,8 +58,8 @@ int keyring_open(const struct keyring *k, const char *label, struct str aad, str
 uint32_t keyring_sealed_by(struct str sealed);
 /* The id of the key that seals now. */
 uint32_t keyring_sealing(const struct keyring *k);
-/* A key for another module's own use, from the sealing key in use and LABEL: it changes when that is
- * rotated. */
+/* A key for another module's own use, from the sealing key in use and LABEL: it changes when that
+ * is rotated. */
 int keyring_derive(const struct keyring *k, const char *label, unsigned char ret[KEYRING_DERIVED],
                    struct err *e);
 /* The same with a key of 128 bits or more that somebody else holds, such as a token that was
