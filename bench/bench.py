@@ -442,4 +442,5 @@ def main():
             shutil.rmtree(folder)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -3,7 +3,6 @@
  * after a grant, the trace, the status.  The only place where a struct grant is made. */
 #include "auth/authenticate.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +15,6 @@
 struct auth {
   struct host host;
   struct identify *identify;
-  EVP_MD_CTX *digest; /* used again and again */
-  EVP_MD *sha256;
 };
 
 struct grant {
@@ -297,13 +294,11 @@ static void take_ignore(struct auth_run *r, const struct config_line *line, cons
 
 static int digest(struct auth_run *r)
 {
-  struct auth *a = r->auth;
-  const struct mcpauth_bytes *v = &r->rq.credential->value;
   if (r->has_digest)
     return 0;
-  if (EVP_DigestInit_ex(a->digest, a->sha256, NULL) != 1 ||
-      EVP_DigestUpdate(a->digest, v->p, v->n) != 1 ||
-      EVP_DigestFinal_ex(a->digest, r->at_work.key.digest, NULL) != 1)
+  if (r->rq.digest)
+    memcpy(r->at_work.key.digest, r->rq.digest, SHA256_SIZE);
+  else if (sha256(str_of_bytes(r->rq.credential->value), r->at_work.key.digest) < 0)
     return -1;
   r->has_digest = true;
   return 0;
@@ -484,13 +479,6 @@ struct auth *auth_new(const struct auth_options *o, struct err *e)
     err_set(e, "out of memory");
     return NULL;
   }
-  a->digest = EVP_MD_CTX_new();
-  a->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-  if (a->digest == NULL || a->sha256 == NULL) {
-    err_set(e, "OpenSSL has no SHA-256");
-    auth_free(a);
-    return NULL;
-  }
   if (host_start(&a->host, o, e) < 0) {
     auth_free(a);
     return NULL;
@@ -510,8 +498,6 @@ void auth_free(struct auth *a)
     return;
   host_stop(&a->host);
   identify_free(a->identify);
-  EVP_MD_CTX_free(a->digest);
-  EVP_MD_free(a->sha256);
   if (a->host.abandoned == 0) /* else a job thread is still at work in there */
     free(a);
 }

@@ -44,6 +44,7 @@ struct auth_outcome {
 struct auth_request {
   const struct config_service *service;
   const struct mcpauth_credential *credential; /* NULL: none */
+  const unsigned char *digest;                 /* SHA-256 of its value; NULL: not made yet */
   struct mcpauth_facts facts;
   struct arena *arena; /* lives until done or cancel has returned */
 };

@@ -13,6 +13,7 @@
 
 #include "http/curl_loop.h"
 #include "http/headers.h"
+#include "http/upstream_inside.h"
 #include "util/cleanup.h"
 #include "util/url.h"
 
@@ -20,8 +21,6 @@ enum {
   READ_BUFFER = 8192,    /* for each running transfer, idle streams included */
   UPLOAD_BUFFER = 16384, /* the least that libcurl takes */
   COPIED_BODY = 65536,   /* smaller bodies libcurl copies behind the head: one send */
-  KEPT_IDLE_S = 4,       /* node and uvicorn close after 5 s: be first, not in a race */
-  KEEPALIVE_S = 60,
   FIELDS_MAX = LIMIT_HEADERS + 8,
 };
 
@@ -128,9 +127,9 @@ static CURLcode set_strict(struct hcurl_transfer *t)
   SET(CURLOPT_BUFFERSIZE, (long)READ_BUFFER);
   SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
-  SET(CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
-  SET(CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
-  SET(CURLOPT_MAXAGE_CONN, (long)KEPT_IDLE_S);
+  SET(CURLOPT_TCP_KEEPIDLE, (long)UPSTREAM_KEEPALIVE_S);
+  SET(CURLOPT_TCP_KEEPINTVL, (long)UPSTREAM_KEEPALIVE_S);
+  SET(CURLOPT_MAXAGE_CONN, (long)UPSTREAM_KEPT_S);
   return rc;
 }
 
@@ -208,37 +207,11 @@ void hcurl_transfer_done(struct hcurl_transfer *t)
 
 /* ---- the request */
 
-/* Fields that say where the message goes, how long it is or what this hop does. */
-static bool ours_alone(struct str name)
-{
-  static const char *const names[] = {
-      "Host",   "Content-Length", "Transfer-Encoding", "Connection",          "Keep-Alive",
-      "TE",     "Trailer",        "Upgrade",           "Proxy-Authorization", "Proxy-Connection",
-      "Expect", "Accept-Encoding"};
-  for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-    if (str_iis(name, names[i]))
-      return true;
-  return false;
-}
-
-static bool ascii(struct str s)
-{
-  for (size_t i = 0; i < s.n; i++)
-    if ((unsigned char)s.p[i] >= 0x80)
-      return false;
-  return true;
-}
-
 /* Adds one line; libcurl wants "Name;" for an empty value and "Name:" for "do not send". */
 static int add_field(struct hcurl_transfer *t, const struct http_header *h, struct err *e)
 {
-  if (!header_token(h->name))
-    return err_set(e, "the name of a header field is not a token");
-  if (ours_alone(h->name))
-    return err_set(e, "header field '%.*s' cannot be sent", STR_ARG(str_slice(h->name, 0, 64)));
-  if (!header_value(h->value) || !ascii(h->value))
-    return err_set(e, "header field '%.*s' has control or non-ASCII bytes",
-                   STR_ARG(str_slice(h->name, 0, 64)));
+  if (header_sendable(h, e) < 0)
+    return -1;
   buf_str(&t->text, h->name);
   if (h->value.n) {
     buf_puts(&t->text, ": ");
@@ -340,20 +313,11 @@ static int set_url(struct hcurl_transfer *t, const char *url, struct err *e)
   return 0;
 }
 
-static int check_method(struct str method, struct err *e)
-{
-  bool ok = method.n > 0 && method.n < LIMIT_METHOD;
-  for (size_t i = 0; ok && i < method.n; i++)
-    ok = method.p[i] >= 'A' && method.p[i] <= 'Z';
-  if (!ok || str_is(method, "HEAD") || str_is(method, "CONNECT") || str_is(method, "TRACE"))
-    return err_set(e, "method '%.*s' cannot be sent", STR_ARG(str_slice(method, 0, LIMIT_METHOD)));
-  return 0;
-}
-
 int hcurl_start(struct hcurl *h, struct hcurl_transfer *t, const struct hcurl_request *rq,
                 struct err *e)
 {
-  if (check_method(rq->method, e) < 0 || set_url(t, rq->url, e) < 0 || set_fields(t, rq, e) < 0)
+  if (header_method_sendable(rq->method, e) < 0 || set_url(t, rq->url, e) < 0 ||
+      set_fields(t, rq, e) < 0)
     return -1;
   CURLcode rc = set_method(t, rq);
   SET(CURLOPT_HTTPHEADER, t->fields);

@@ -1,6 +1,8 @@
 /* Header fields; see headers.h.  Called by admission and by everything that answers. */
 #include "http/headers.h"
 
+#include "util/cleanup.h"
+
 /* tchar of RFC 9110 section 5.6.2, one bit a character. */
 static const uint32_t token_bits[8] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff, 0, 0, 0, 0};
 
@@ -16,6 +18,8 @@ bool header_token(struct str name)
 
 bool header_value(struct str value)
 {
+  if (str_plain(value)) /* nearly every one */
+    return true;
   for (size_t i = 0; i < value.n; i++) {
     unsigned char c = (unsigned char)value.p[i];
     if ((c < ' ' && c != '\t') || c == 0x7f)
@@ -72,4 +76,49 @@ size_t http_header_count(const struct http_request *rq, const char *name)
   for (size_t i = 0; i < rq->n_headers; i++)
     count += str_iis(rq->headers[i].name, name);
   return count;
+}
+
+/* ---- what we send */
+
+/* Fields that say where the message goes, how long it is or what this hop does. */
+static bool ours_alone(struct str name)
+{
+  static const char *const names[] = {
+      "Host",   "Content-Length", "Transfer-Encoding", "Connection",          "Keep-Alive",
+      "TE",     "Trailer",        "Upgrade",           "Proxy-Authorization", "Proxy-Connection",
+      "Expect", "Accept-Encoding"};
+  for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+    if (str_iis(name, names[i]))
+      return true;
+  return false;
+}
+
+static bool ascii(struct str s)
+{
+  for (size_t i = 0; i < s.n; i++)
+    if ((unsigned char)s.p[i] >= 0x80)
+      return false;
+  return true;
+}
+
+int header_sendable(const struct http_header *h, struct err *e)
+{
+  if (!header_token(h->name))
+    return err_set(e, "the name of a header field is not a token");
+  if (ours_alone(h->name))
+    return err_set(e, "header field '%.*s' cannot be sent", STR_ARG(str_slice(h->name, 0, 64)));
+  if (!header_value(h->value) || !ascii(h->value))
+    return err_set(e, "header field '%.*s' has control or non-ASCII bytes",
+                   STR_ARG(str_slice(h->name, 0, 64)));
+  return 0;
+}
+
+int header_method_sendable(struct str method, struct err *e)
+{
+  bool ok = method.n > 0 && method.n < LIMIT_METHOD;
+  for (size_t i = 0; ok && i < method.n; i++)
+    ok = method.p[i] >= 'A' && method.p[i] <= 'Z';
+  if (!ok || str_is(method, "HEAD") || str_is(method, "CONNECT") || str_is(method, "TRACE"))
+    return err_set(e, "method '%.*s' cannot be sent", STR_ARG(str_slice(method, 0, LIMIT_METHOD)));
+  return 0;
 }

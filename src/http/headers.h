@@ -11,4 +11,10 @@ bool header_value(struct str value);
 /* host [":" port] without user information, percent-encoding or anything else (row 49). */
 bool header_authority(struct str host);
 
+/* 0, or -1 with E: whether we send this field.  Those that say where a message goes, how long it is
+ * or what one hop does are the transport's alone (row 44). */
+int header_sendable(const struct http_header *h, struct err *e);
+/* The same for a method: capital letters, and none that changes how the reply is read. */
+int header_method_sendable(struct str method, struct err *e);
+
 #endif

@@ -33,7 +33,14 @@ libcore_a_SOURCES += \
   src/http/fetch.c \
   src/http/reach.c src/http/reach.h \
   src/http/reply.c src/http/reply.h \
-  src/http/upstream_curl.c
+  src/http/chunked.c src/http/chunked.h \
+  src/http/h1.h \
+  src/http/h1_peer.c \
+  src/http/h1_reply.c \
+  src/http/upstream.c \
+  src/http/upstream_curl.c \
+  src/http/upstream_h1.c \
+  src/http/upstream_inside.h
 CLIENT_TEST = tests/support/tiny_server.c tests/support/tiny_server.h \
   tests/support/upstream_client.c tests/support/upstream_client.h
 UNIT_TESTS += tests/unit/test_upstream
@@ -42,6 +49,19 @@ UNIT_TESTS += tests/unit/test_upstream_replies
 tests_unit_test_upstream_replies_SOURCES = tests/unit/test_upstream_replies.c $(CLIENT_TEST)
 UNIT_TESTS += tests/unit/test_upstream_streams
 tests_unit_test_upstream_streams_SOURCES = tests/unit/test_upstream_streams.c $(CLIENT_TEST)
+# The same cases for the transport on libcurl: a spelling of the address that is not a number.
+BY_LIBCURL = -DUPSTREAM_HOST='"127.1"'
+UNIT_TESTS += tests/unit/test_upstream_curl
+tests_unit_test_upstream_curl_SOURCES = tests/unit/test_upstream.c $(CLIENT_TEST)
+tests_unit_test_upstream_curl_CPPFLAGS = $(AM_CPPFLAGS) $(BY_LIBCURL)
+UNIT_TESTS += tests/unit/test_upstream_replies_curl
+tests_unit_test_upstream_replies_curl_SOURCES = tests/unit/test_upstream_replies.c $(CLIENT_TEST)
+tests_unit_test_upstream_replies_curl_CPPFLAGS = $(AM_CPPFLAGS) $(BY_LIBCURL)
+UNIT_TESTS += tests/unit/test_upstream_streams_curl
+tests_unit_test_upstream_streams_curl_SOURCES = tests/unit/test_upstream_streams.c $(CLIENT_TEST)
+tests_unit_test_upstream_streams_curl_CPPFLAGS = $(AM_CPPFLAGS) $(BY_LIBCURL)
+UNIT_TESTS += tests/unit/test_chunked
+tests_unit_test_chunked_SOURCES = tests/unit/test_chunked.c
 UNIT_TESTS += tests/unit/test_fetch
 tests_unit_test_fetch_SOURCES = tests/unit/test_fetch.c \
   tests/support/tiny_server.c tests/support/tiny_server.h

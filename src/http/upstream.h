@@ -1,4 +1,4 @@
-/* HTTP out to the MCP servers: a seam with one implementation today (libcurl, upstream_curl.c).
+/* HTTP out to the MCP servers: a seam with two transports (upstream_inside.h says which is for what).
  * One exchange upstream for one exchange with a client, never retried (row 172), replies streamed
  * with back-pressure, one pool of connections a worker.
  *

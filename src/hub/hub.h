@@ -72,6 +72,8 @@ struct exchange {
   struct str origin;            /* of an allowed Origin, to be echoed */
   struct mcpauth_credential credential;
   bool has_credential, anonymous;
+  bool has_digest;
+  unsigned char digest[SHA256_SIZE]; /* of the credential */
   char fingerprint[FINGERPRINT_SIZE];
 
   /* what it waits for */

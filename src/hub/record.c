@@ -13,15 +13,24 @@ static const char *const ends[] = {
 
 static void member(struct buf *b, const char *key, struct str value)
 {
-  buf_printf(b, ",\"%s\":", key);
+  buf_puts(b, ",\"");
+  buf_puts(b, key);
+  buf_puts(b, "\":");
   buf_json(b, value);
+}
+
+/* NAME is what stands before the number, its comma and colon included. */
+static void number(struct buf *b, const char *name, int64_t value)
+{
+  buf_puts(b, name);
+  buf_u64(b, value < 0 ? 0 : (uint64_t)value);
 }
 
 /* The first members of every record, without a leading comma. */
 static void request_members(struct buf *b, const struct exchange *x)
 {
   const struct http_request *rq = x->rq;
-  buf_printf(b, "\"generation\":%llu", (unsigned long long)x->hub->generation);
+  number(b, "\"generation\":", (int64_t)x->hub->generation);
   if (x->service)
     member(b, "service", str_of(x->service->config->name));
   member(b, "address", str_of(x->client));
@@ -55,7 +64,8 @@ static void trace_members(struct buf *b, const struct auth_outcome *o)
   for (size_t i = 0; i < o->n_trace; i++) {
     const struct trace_line *t = &o->trace[i];
     const char *result = result_name(t->result);
-    buf_printf(b, "%s{\"kind\":\"%s\"", i ? "," : "", t->account ? "account" : "auth");
+    buf_puts(b, i ? ",{\"kind\":\"" : "{\"kind\":\"");
+    buf_puts(b, t->account ? "account\"" : "auth\"");
     if (!t->account)
       member(b, "control", str_of(control_name(t->line->control)));
     member(b, "provider", str_of(t->line->provider->name));
@@ -64,7 +74,8 @@ static void trace_members(struct buf *b, const struct auth_outcome *o)
       member(b, "reason", str_of(t->reason));
     if (t->cached)
       buf_puts(b, ",\"cached\":true");
-    buf_printf(b, ",\"us\":%lld}", (long long)t->us);
+    number(b, ",\"us\":", t->us);
+    buf_putc(b, '}');
   }
   buf_putc(b, ']');
 }
@@ -74,7 +85,7 @@ void record_refused(struct exchange *x, const struct auth_outcome *o, int status
   struct buf b;
   buf_init(&b, LIMIT_AUDIT_RECORD);
   request_members(&b, x);
-  buf_printf(&b, ",\"status\":%d", status);
+  number(&b, ",\"status\":", status);
   member(&b, "why", str_of(why));
   if (o)
     trace_members(&b, o);
@@ -90,7 +101,7 @@ int record_decision(struct exchange *x, const struct auth_outcome *o, const char
   buf_init(&b, LIMIT_AUDIT_RECORD);
   request_members(&b, x);
   member(&b, "decision", str_of(decision));
-  buf_printf(&b, ",\"status\":%d", status);
+  number(&b, ",\"status\":", status);
   if (why)
     member(&b, "why", str_of(why));
   if (x->grant)
@@ -115,11 +126,12 @@ void record_done(struct exchange *x)
   const struct http_request *rq = x->rq;
   struct buf b;
   buf_init(&b, LIMIT_AUDIT_RECORD);
-  buf_printf(&b, "\"status\":%d,\"end\":\"%s\",\"bytes\":%llu,\"ms\":%lld", rq->status,
-             ends[rq->end] ? ends[rq->end] : "error", (unsigned long long)rq->bytes_out,
-             (long long)(clock_mono_ms() - rq->started_ms));
+  number(&b, "\"status\":", rq->status);
+  member(&b, "end", str_of(ends[rq->end] ? ends[rq->end] : "error"));
+  number(&b, ",\"bytes\":", (int64_t)rq->bytes_out);
+  number(&b, ",\"ms\":", clock_mono_ms() - rq->started_ms);
   if (x->upstream_status)
-    buf_printf(&b, ",\"upstream_status\":%d", x->upstream_status);
+    number(&b, ",\"upstream_status\":", x->upstream_status);
   if (x->upstream_error)
     member(&b, "upstream_error", str_of(x->upstream_error));
   if (!b.failed)

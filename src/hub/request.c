@@ -118,6 +118,7 @@ static void authenticate(struct exchange *x)
   struct auth_request rq = {
       .service = s,
       .credential = x->has_credential ? &x->credential : NULL,
+      .digest = x->has_digest ? x->digest : NULL,
       .facts = {.request_id = x->rq->id,
                 .service = s->name,
                 .resource = s->resource,
@@ -175,7 +176,8 @@ static void take_credential(struct exchange *x, enum credential_status status)
   if (status == CREDENTIAL_FOUND) {
     x->has_credential = true;
     struct str value = {x->credential.value.p, x->credential.value.n};
-    secret_fingerprint(value, x->fingerprint);
+    x->has_digest = sha256(value, x->digest) == 0;
+    digest_fingerprint(x->digest, x->fingerprint);
   }
   x->anonymous = status == CREDENTIAL_NONE && x->service->config->anonymous;
 }

@@ -113,17 +113,6 @@ int audit_record_begin(struct buf *out, const char *time, const char *writer, co
   return buf_str(out, members);
 }
 
-/* printf costs more than the whole rest of a record. */
-static void put_u64(struct buf *out, uint64_t v)
-{
-  char digits[20];
-  size_t at = sizeof digits;
-  do
-    digits[--at] = (char)('0' + v % 10);
-  while ((v /= 10) != 0);
-  buf_add(out, digits + at, sizeof digits - at);
-}
-
 int audit_record_end(struct buf *out, struct str begin, struct audit_hmac *h,
                      struct audit_head *head)
 {
@@ -131,7 +120,7 @@ int audit_record_end(struct buf *out, struct str begin, struct audit_hmac *h,
   size_t start = out->n;
   buf_str(out, begin);
   buf_puts(out, ",\"n\":");
-  put_u64(out, next.n);
+  buf_u64(out, next.n);
   if (out->failed ||
       audit_hmac_step(h, head->mac, str_slice(buf_view(out), start, out->n), next.mac) < 0)
     return -1;

@@ -72,12 +72,18 @@ int base64url_encode(struct buf *out, struct str in)
 int hex_encode(struct buf *out, struct str in)
 {
   static const char digit[] = "0123456789abcdef";
+  char *to = in.n > SIZE_MAX / 2 ? NULL : buf_reserve(out, 2 * in.n);
+  if (to == NULL) {
+    out->failed = true;
+    return -1;
+  }
   for (size_t i = 0; i < in.n; i++) {
     unsigned char c = (unsigned char)in.p[i];
-    char two[2] = {digit[c >> 4], digit[c & 15]};
-    buf_add(out, two, 2);
+    to[2 * i] = digit[c >> 4];
+    to[2 * i + 1] = digit[c & 15];
   }
-  return out->failed ? -1 : 0;
+  out->n += 2 * in.n;
+  return 0;
 }
 
 static int nibble(char c)

@@ -63,7 +63,13 @@ char *buf_reserve(struct buf *b, size_t n)
 
 int buf_add(struct buf *b, const void *p, size_t n)
 {
-  char *to = buf_reserve(b, n);
+  char *to;
+  if (n < b->cap - b->n && !b->failed) { /* most bytes find room */
+    to = b->p + b->n;
+    to[n] = 0;
+  } else {
+    to = buf_reserve(b, n);
+  }
   if (to == NULL)
     return -1;
   if (n)
@@ -82,6 +88,16 @@ int buf_puts(struct buf *b, const char *z)
   return buf_add(b, z, strlen(z));
 }
 
+int buf_u64(struct buf *b, uint64_t v)
+{
+  char digits[20];
+  size_t at = sizeof digits;
+  do
+    digits[--at] = (char)('0' + v % 10);
+  while ((v /= 10) != 0);
+  return buf_add(b, digits + at, sizeof digits - at);
+}
+
 int buf_putc(struct buf *b, char c)
 {
   return buf_add(b, &c, 1);
@@ -92,17 +108,19 @@ int buf_printf(struct buf *b, const char *format, ...)
   va_list ap, again;
   va_start(ap, format);
   va_copy(again, ap);
-  int n = vsnprintf(NULL, 0, format, ap);
+  size_t room = b->failed ? 0 : b->cap - b->n;
+  int n = vsnprintf(room ? b->p + b->n : NULL, room, format, ap);
   va_end(ap);
   char *to = n < 0 ? NULL : buf_reserve(b, (size_t)n);
-  if (to) {
+  if (to && (size_t)n >= room)
     vsnprintf(to, (size_t)n + 1, format, again);
-    b->n += (size_t)n;
-  } else {
-    b->failed = true;
-  }
   va_end(again);
-  return to ? 0 : -1;
+  if (to == NULL) {
+    b->failed = true;
+    return -1;
+  }
+  b->n += (size_t)n;
+  return 0;
 }
 
 /* One character at p, of at most n bytes; what it is written as goes to OUT. */

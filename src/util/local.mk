@@ -4,6 +4,7 @@ libcore_a_SOURCES += \
   src/util/buf.c src/util/buf.h \
   src/util/cleanup.h \
   src/util/clock.c src/util/clock.h \
+  src/util/digest.c src/util/digest.h \
   src/util/err.c src/util/err.h \
   src/util/hash.c src/util/hash.h \
   src/util/json.c src/util/json.h \

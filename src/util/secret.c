@@ -2,7 +2,6 @@
 #include "util/secret.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +52,17 @@ bool secret_eq(const struct secret *a, struct str b)
 
 void secret_fingerprint(struct str bytes, char out[FINGERPRINT_SIZE])
 {
-  unsigned char sum[32] = {0};
-  unsigned n = sizeof sum;
-  EVP_Digest(bytes.p ? bytes.p : "", bytes.n, sum, &n, EVP_sha256(), NULL);
-  snprintf(out, FINGERPRINT_SIZE, "%02x%02x%02x%02x", sum[0], sum[1], sum[2], sum[3]);
+  unsigned char sum[SHA256_SIZE];
+  sha256(bytes, sum);
+  digest_fingerprint(sum, out);
+}
+
+void digest_fingerprint(const unsigned char sum[SHA256_SIZE], char out[FINGERPRINT_SIZE])
+{
+  static const char digit[] = "0123456789abcdef";
+  for (int i = 0; i < 4; i++) {
+    out[2 * i] = digit[sum[i] >> 4];
+    out[2 * i + 1] = digit[sum[i] & 15];
+  }
+  out[8] = 0;
 }

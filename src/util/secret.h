@@ -3,6 +3,7 @@
 #ifndef UTIL_SECRET_H
 #define UTIL_SECRET_H
 
+#include "util/digest.h"
 #include "util/str.h"
 
 struct secret;
@@ -16,6 +17,8 @@ struct str secret_expose(const struct secret *s);
 bool secret_eq(const struct secret *a, struct str b);
 /* First 32 bits of SHA-256, in hex: tells two secrets apart, gives none away. */
 void secret_fingerprint(struct str bytes, char out[FINGERPRINT_SIZE]);
+/* The same from a digest that is there already. */
+void digest_fingerprint(const unsigned char sum[SHA256_SIZE], char out[FINGERPRINT_SIZE]);
 /* Constant time in the bytes; the length is not hidden. */
 bool bytes_eq(struct str a, struct str b);
 

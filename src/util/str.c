@@ -182,3 +182,23 @@ const char *str_nearest(struct str word, const char *const *names, size_t n)
   }
   return best;
 }
+
+/* Eight bytes at a time: the top bit of each byte of the sum tells.  Bytes from 0x80 on hide in
+ * their own top bit. */
+bool str_plain(struct str a)
+{
+  const uint64_t ones = 0x0101010101010101u, top = 0x80 * ones;
+  size_t i = 0;
+  for (; i + 8 <= a.n; i += 8) {
+    uint64_t w, low, del;
+    memcpy(&w, a.p + i, sizeof w);
+    low = (w - 0x20 * ones) & ~w & top; /* may see one too many, behind a real one only */
+    del = w ^ (0x7f * ones);
+    if (low | ((del - ones) & ~del & top))
+      return false;
+  }
+  for (; i < a.n; i++)
+    if ((unsigned char)a.p[i] < 0x20 || a.p[i] == 0x7f)
+      return false;
+  return true;
+}

@@ -82,7 +82,7 @@ void client_close(struct client *k)
 void open_to(struct client *k, const struct tiny_server *s)
 {
   char url[64];
-  snprintf(url, sizeof url, "http://127.0.0.1:%d/mcp", s->port);
+  snprintf(url, sizeof url, "http://" UPSTREAM_HOST ":%d/mcp", s->port);
   client_open(k, url);
 }
 

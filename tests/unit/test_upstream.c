@@ -29,7 +29,7 @@ static void test_a_request_is_exactly_what_the_caller_asked_for(void **state)
   client_run(&k);
   assert_complete(&c, 200, "{}");
   snprintf(expected, sizeof expected,
-           "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+           "POST /mcp HTTP/1.1\r\nHost: " UPSTREAM_SENT ":%d\r\n"
            "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
            "Mcp-Empty:\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
            s.port);
@@ -52,7 +52,7 @@ static void test_nothing_is_added_to_a_request_without_headers(void **state)
     begin_full(&k, &c, (struct upstream_request){.method = str_of(methods[i])});
     client_run(&k);
     assert_complete(&c, 200, "{}");
-    snprintf(expected, sizeof expected, "%s /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n",
+    snprintf(expected, sizeof expected, "%s /mcp HTTP/1.1\r\nHost: " UPSTREAM_SENT ":%d\r\n%s\r\n",
              methods[i], s.port, str_is(STR("POST"), methods[i]) ? "Content-Length: 0\r\n" : "");
     assert_string_equal(s.last, expected);
   }
@@ -171,7 +171,7 @@ static void test_the_path_is_sent_as_it_stands(void **state)
   char url[128], expected[128];
   tiny_start(&s, serve_text, OK_REPLY, NULL);
   open_to(&k, &s);
-  snprintf(url, sizeof url, "http://127.0.0.1:%d/a/../b/./%%2e%%2e//c?x=/../", s.port);
+  snprintf(url, sizeof url, "http://" UPSTREAM_HOST ":%d/a/../b/./%%2e%%2e//c?x=/../", s.port);
   CALL(c);
   begin_full(&k, &c, (struct upstream_request){.url = url});
   client_run(&k);

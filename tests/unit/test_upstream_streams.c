@@ -332,7 +332,7 @@ static void test_no_connection_in_time_is_a_timeout(void **state)
   }
   struct client k;
   char url[64];
-  snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(a.sin_port));
+  snprintf(url, sizeof url, "http://" UPSTREAM_HOST ":%d/", ntohs(a.sin_port));
   client_open(&k, url);
   k.target.connect_timeout_ms = 100;
   CALL(c);
@@ -511,7 +511,7 @@ static void test_many_targets_share_a_pool(void **state)
   for (int round = 0; round < 2; round++) {
     for (int i = 0; i < TARGETS; i++) {
       char expected[64];
-      snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%d/service%d", s.port, i);
+      snprintf(urls[i], sizeof urls[i], "http://" UPSTREAM_HOST ":%d/service%d", s.port, i);
       snprintf(expected, sizeof expected, "POST /service%d HTTP/1.1\r\n", i);
       targets[i] = k.target;
       targets[i].url = urls[i];
