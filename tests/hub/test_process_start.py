@@ -67,17 +67,28 @@ def test_relative_paths_are_those_of_the_folder_it_was_started_in(hub):
 def test_the_state_directory_and_its_keys_are_for_nobody_else(hub):
     h = hub('')
     assert h.statedir.stat().st_mode & 0o777 == 0o700
-    for key in ('audit.key', 'seal.key'):
+    for key in ('audit.key', 'keys.ring'):
         assert (h.statedir / key).stat().st_mode & 0o777 == 0o600
-        assert (h.statedir / key).stat().st_size == 32
 
 
 def test_keys_stay_the_same_over_restarts(hub):
     h = hub('')
-    before = (h.statedir / 'seal.key').read_bytes()
+    before = (h.statedir / 'keys.ring').read_bytes()
     h.stop()
     h.start()
-    assert (h.statedir / 'seal.key').read_bytes() == before
+    assert (h.statedir / 'keys.ring').read_bytes() == before
+
+
+def test_a_damaged_key_ring_refuses_to_start(hub):
+    """row 120"""
+    h = hub('')
+    h.stop()
+    ring = h.statedir / 'keys.ring'
+    ring.write_text(ring.read_text().replace('"key":"', '"key":"A', 1))
+    before = ring.read_bytes()
+    with pytest.raises(HubFailed, match='keys.ring'):
+        h.start()
+    assert ring.read_bytes() == before
 
 
 def test_a_second_daemon_at_the_same_control_socket_is_refused(hub):
