@@ -1,6 +1,6 @@
-/* HTTP out to the MCP servers: a seam with two transports (upstream_inside.h says which is for what).
- * One exchange upstream for one exchange with a client, never retried (row 172), replies streamed
- * with back-pressure, one pool of connections a worker.
+/* HTTP out to the MCP servers: a seam with two transports (upstream_inside.h says which is for
+ * what). One exchange upstream for one exchange with a client, never retried (row 172), replies
+ * streamed with back-pressure, one pool of connections a worker.
  *
  * The request is rebuilt by the caller from allow-lists: nothing of the client's raw bytes but the
  * body passes. */

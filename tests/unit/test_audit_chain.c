@@ -334,7 +334,8 @@ static void test_two_rotated_files_that_changed_places_are_found(void **state)
   assert_true(verify(files, NULL).r.faults > 0);
 }
 
-/* row 175: within one chain; a chain that lies in the missing file whole is the anchors' to find. */
+/* row 175: within one chain; a chain that lies in the missing file whole is the anchors' to find.
+ */
 static void test_a_missing_file_between_two_is_found(void **state)
 {
   (void)state;
