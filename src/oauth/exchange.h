@@ -23,6 +23,7 @@ struct oauth {
   struct arena *arena; /* lives as long as this */
   const char *issuer;  /* public_url, byte for byte (RFC 8414 section 2) */
   struct clients *clients;
+  struct str metadata, openid_metadata; /* metadata.c */
 };
 
 struct oauth_exchange {

@@ -2,12 +2,16 @@
  * and size, reads the body and lets the endpoint run; see exchange.h.  Called by src/hub. */
 #include "oauth/oauth.h"
 
-#include <stddef.h>
-
 #include "oauth/exchange.h"
+#include "oauth/metadata.h"
 
 /* Every endpoint: a row that a file of this folder defines.  The first that matches answers. */
-#define ENDPOINTS(X)
+#define ENDPOINTS(X)                                                                               \
+  X(metadata)                                                                                      \
+  X(openid)                                                                                        \
+  X(metadata_end)                                                                                  \
+  X(openid_end)                                                                                    \
+  X(jwks)
 
 #define X(name) extern const struct endpoint endpoint_##name;
 ENDPOINTS(X)
@@ -22,19 +26,9 @@ static const struct endpoint *const endpoints[] = {
 
 /* ---- the object */
 
-static bool logs_people_in(const struct config_provider *p)
-{
-  const struct mcpauth_provider *t = p->table;
-  return t->struct_size >= offsetof(struct mcpauth_provider, refresh) + sizeof t->refresh &&
-         t->login_begin && t->login_finish && t->refresh;
-}
-
 bool oauth_wanted(const struct config *c)
 {
-  for (size_t i = 0; i < c->n_providers; i++)
-    if (logs_people_in(&c->providers[i]))
-      return true;
-  return false;
+  return c->oauth.enabled;
 }
 
 struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
@@ -49,6 +43,10 @@ struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
   o->o = *options;
   o->arena = arena;
   o->issuer = options->config->public_url;
+  if (metadata_init(o, e) < 0) {
+    oauth_free(o);
+    return NULL;
+  }
   return o;
 }
 
