@@ -161,9 +161,10 @@ static int reply_headers(struct exchange *x, const struct http_header *h, size_t
   if (out == NULL)
     return -1;
   for (size_t i = 0; i < n; i++) {
-    if (!reply_header(x->service->config, h[i].name, body))
-      continue;
     bool session = str_iis(h[i].name, "Mcp-Session-Id");
+    if (!reply_header(x->service->config, h[i].name, body) ||
+        (session && x->op.era == ERA_MODERN))
+      continue;
     out[k] = (struct http_header){arena_str(a, h[i].name), session ? session_header(x, h[i].value)
                                                                    : arena_str(a, h[i].value)};
     if (out[k].name.p == NULL || out[k].value.p == NULL)
@@ -294,8 +295,6 @@ void forward(struct exchange *x)
   struct err e = {""};
   const char *url = destination(x);
   struct http_header *headers = request_headers(x, &n);
-  bool stands_open = str_is(x->rq->method, "GET") ||
-                     str_is(http_header(x->rq, "Mcp-Method"), "subscriptions/listen");
   struct upstream_request rq = {
       .target = &x->service->target,
       .url = url,
@@ -303,8 +302,8 @@ void forward(struct exchange *x)
       .headers = headers,
       .n_headers = n,
       .body = buf_view(&x->rq->body),
-      .stands_open = stands_open,
-      .total_timeout_ms = stands_open ? s->stream_max_age_ms : s->call_limit_ms,
+      .stands_open = x->op.standing,
+      .total_timeout_ms = x->op.standing ? s->stream_max_age_ms : s->call_limit_ms,
   };
   metric_add(METRIC_UPSTREAM_CALLS, 1);
   x->call = headers && url ? upstream_start(x->hub->pool, &rq, &events, x, &e) : NULL;

@@ -2,6 +2,7 @@
  * state of one request from its headers to its `done` record.
  *
  *   request.c   the way of an exchange: route, credential, stack, scopes, body, record, forward
+ *   decide.c    what the body asks for, and whether this caller may
  *   route.c     which service or document a request is for; Host
  *   origin.c    Origin and CORS
  *   refuse.c    refusals: status, body, challenge
@@ -24,6 +25,7 @@
 #include "http/target.h"
 #include "http/upstream.h"
 #include "mcp/endpoint.h"
+#include "mcp/operation.h"
 #include "mcp/sse.h"
 #include "oauth/oauth.h"
 #include "oauth/resource.h"
@@ -92,6 +94,11 @@ struct exchange {
   size_t n_answer_headers;
   struct str answer_body;
 
+  /* what the body asks for */
+  bool understood; /* GATE (of a POST) and OP hold */
+  struct gate gate;
+  struct operation op;
+
   /* its session at the upstream; .p NULL where there is none */
   uint64_t session;            /* the name of the sealed id (mcp/seal.h); 0: none */
   struct str session_given;    /* Mcp-Session-Id as the client has it */
@@ -150,6 +157,9 @@ void refuse_foreign(struct exchange *x);
 /* 403 naming everything the operation needs and what the token has. */
 void refuse_scope(struct exchange *x);
 
+/* A JSON-RPC error for the request at hand, as a server would send it.  DATA: JSON, or NULL. */
+void refuse_rpc(struct exchange *x, int status, int code, const char *message, const char *data);
+
 /* ---- record.c */
 
 /* A refusal before anybody was authenticated: recorded up to a rate.  O may be NULL. */
@@ -157,7 +167,14 @@ void record_refused(struct exchange *x, const struct auth_outcome *o, int status
 /* The decision record of this outcome (NULL: anonymous service).  TICKET: x->ticket is used. */
 int record_decision(struct exchange *x, const struct auth_outcome *o, const char *decision,
                     int status, const char *why, bool ticket);
+/* The same for a refusal after the caller, or that there is none, was established. */
+void record_refusal(struct exchange *x, int status, const char *why);
 void record_done(struct exchange *x);
+
+/* ---- decide.c */
+
+/* The body is there: refuses, or goes on to record_and_forward. */
+void decide(struct exchange *x);
 
 /* ---- session.c */
 
@@ -188,6 +205,7 @@ void streams_finish(struct hub *h);
 /* ---- request.c */
 
 extern const struct http_handler hub_handler; /* .self is to be set */
+void record_and_forward(struct exchange *x);
 /* Answers a request without a body once that is read, keeping the connection. */
 void answer(struct exchange *x, int status, const struct http_header *headers, size_t n,
             struct str body);

@@ -1,4 +1,5 @@
 libcore_a_SOURCES += \
+  src/hub/decide.c \
   src/hub/forward.c \
   src/hub/hub.h \
   src/hub/origin.c \

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hub/hub.h"
+#include "ops/log.h"
 #include "util/clock.h"
 
 static const char *const ends[] = {
@@ -119,6 +120,13 @@ int record_decision(struct exchange *x, const struct auth_outcome *o, const char
     x->ticket_waiting = ticket;
   }
   return rc;
+}
+
+void record_refusal(struct exchange *x, int status, const char *why)
+{
+  const struct auth_outcome *o = x->grant ? &x->outcome : NULL;
+  if (record_decision(x, o, "deny", status, why, false) < 0)
+    log_error("request %s: refused (%s), but not recorded", x->rq->id, why);
 }
 
 void record_done(struct exchange *x)

@@ -46,6 +46,25 @@ void refuse(struct exchange *x, int status, const char *error, const char *descr
   send_json(x, status, error, description, &extra, extra.name.n ? 1 : 0);
 }
 
+void refuse_rpc(struct exchange *x, int status, int code, const char *message, const char *data)
+{
+  struct buf b;
+  buf_init(&b, 4 * LIMIT_ITEM + LIMIT_RPC_ID + 1024);
+  buf_puts(&b, "{\"jsonrpc\":\"2.0\",\"id\":");
+  buf_str(&b, x->gate.id.p ? x->gate.id : STR("null"));
+  buf_printf(&b, ",\"error\":{\"code\":%d,\"message\":", code);
+  buf_json(&b, str_of(message));
+  if (data)
+    buf_printf(&b, ",\"data\":%s", data);
+  buf_puts(&b, "}}\n");
+  struct http_header headers[ORIGIN_HEADERS + 1] = {
+      {STR("Content-Type"), STR("application/json")}};
+  size_t n = 1 + origin_headers(x, headers + 1);
+  struct str body = b.failed ? STR("") : arena_str(x->rq->arena, buf_view(&b));
+  buf_done(&b);
+  http_respond(x->rq, status, headers, n, body);
+}
+
 static struct str challenge(struct exchange *x, const char *error, const char *const *scopes,
                             size_t n_scopes)
 {

@@ -21,21 +21,8 @@ static void on_written(struct audit_ticket *t, bool ok)
     refuse(x, 503, "audit_unavailable", "The request could not be recorded and was not forwarded.");
 }
 
-/* A caller who was granted is refused for WHY. */
-static void refuse_decided(struct exchange *x, int status, const char *why)
+void record_and_forward(struct exchange *x)
 {
-  const struct auth_outcome *o = x->anonymous ? NULL : &x->outcome;
-  if (record_decision(x, o, "deny", status, why, false) < 0)
-    log_error("request %s: refused (%s), but not recorded", x->rq->id, why);
-}
-
-static void record_and_forward(struct exchange *x)
-{
-  if (!session_open(x)) {
-    refuse_decided(x, 404, "session");
-    refuse(x, 404, "not_found", "There is no such session at this service.");
-    return;
-  }
   x->ticket = (struct audit_ticket){.written = on_written};
   const char *decision = x->anonymous ? "anonymous" : "grant";
   if (record_decision(x, x->anonymous ? NULL : &x->outcome, decision, 200, NULL, true) < 0)
@@ -80,10 +67,11 @@ static bool has_scopes(const struct exchange *x)
   return true;
 }
 
+/* Only a POST has a body that anybody judges. */
 static void want_body(struct exchange *x)
 {
   x->awaits_body = true;
-  http_read_body(x->rq, x->service->config->max_body);
+  http_read_body(x->rq, str_is(x->rq->method, "POST") ? x->service->config->max_body : 0);
 }
 
 static void on_auth(void *arg, const struct auth_outcome *o)
@@ -322,7 +310,7 @@ static void on_body(void *self, struct http_request *rq)
   else if (x->answer_status)
     http_respond(rq, x->answer_status, x->answer_headers, x->n_answer_headers, x->answer_body);
   else if (x->grant || x->anonymous)
-    record_and_forward(x);
+    decide(x);
   else
     refuse(x, 500, "server_error", "The request has no grant.");
 }

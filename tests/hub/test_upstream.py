@@ -42,7 +42,7 @@ def rss(h):
 # ---- there and back
 
 def test_the_body_arrives_byte_for_byte(notes, upstream):
-    body = b'{ "jsonrpc":"2.0","method":"ping",  "id":12345678901234567890123, "params":{"x":1.10,"\\u0061":"\xc3\xa4"} }'
+    body = b'{ "jsonrpc":"2.0","method":"ping",  "id":1234567890123456789, "params":{"x":1.10,"\\u0061":"\xc3\xa4"} }'
     r = notes().request('POST', '/notes', body=body, headers={'Content-Type': 'application/json'})
     assert r.status == 200
     assert upstream.last.body == body and upstream.last.target == '/mcp'
@@ -117,7 +117,7 @@ def test_every_client_gets_its_own_reply(notes, upstream):
     def client(n):
         with h.connect() as c:
             for i in range(30):
-                r = c.request('POST', '/notes', body=rpc('echo', {'marker': f'{n}.{i}'}, id=1))
+                r = c.request('POST', '/notes', body=rpc('ping', {'marker': f'{n}.{i}'}, id=1))
                 assert r.json()['result']['params']['marker'] == f'{n}.{i}'
         return True
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
@@ -340,10 +340,11 @@ def test_a_client_that_leaves_while_it_waits_takes_the_upstream_call_with_it(not
     upstream.hang()
     h = notes()
     c = h.connect()
+    body = json.dumps(rpc('ping')).encode()
     c.http.putrequest('POST', '/notes', skip_host=True)
-    for name, value in {'Host': h.host, 'Content-Type': 'application/json', 'Content-Length': '2'}.items():
-        c.http.putheader(name, value)
-    c.http.endheaders(b'{}')
+    for name, value in {'Host': h.host, 'Content-Type': 'application/json', 'Content-Length': len(body)}.items():
+        c.http.putheader(name, str(value))
+    c.http.endheaders(body)
     upstream.wait_requests(1)
     started = time.monotonic()
     c.close()
@@ -355,7 +356,7 @@ def test_a_client_that_leaves_a_stream_ends_it_at_the_upstream(notes, upstream, 
     """G-4"""
     upstream.reply_sse([{'n': 1}], hold=True)
     h = notes()
-    s = h.stream(method, '/notes', body=rpc('tools/call') if method == 'POST' else None)
+    s = h.stream(method, '/notes', body=rpc('tools/call', {'name': 'x'}) if method == 'POST' else None)
     assert s.message().json() == {'n': 1}
     started = time.monotonic()
     s.close()
@@ -378,7 +379,7 @@ def test_a_stream_passes_byte_for_byte_in_any_pieces(notes, upstream):
         x.sse_end()
     upstream.handler = handler
     h = notes()
-    for body in (rpc('tools/call'), None):
+    for body in (rpc('tools/call', {'name': 'x'}), None):
         s = h.stream('POST' if body else 'GET', '/notes', body=body)
         assert s.status == 200 and s.headers['Content-Type'] == 'text/event-stream'
         assert s.headers['X-Accel-Buffering'] == 'no'
@@ -387,7 +388,7 @@ def test_a_stream_passes_byte_for_byte_in_any_pieces(notes, upstream):
 
 def test_an_event_arrives_when_it_was_sent_and_not_later(notes, upstream):
     upstream.reply_sse([{'n': n} for n in range(5)], gap=0.2)
-    s = notes().stream('POST', '/notes', body=rpc('tools/call'))
+    s = notes().stream('POST', '/notes', body=rpc('tools/call', {'name': 'x'}))
     gaps, last = [], time.monotonic()
     for _ in s:
         gaps.append(time.monotonic() - last)
@@ -403,7 +404,7 @@ def test_an_endless_line_ends_the_stream(notes, upstream):
         while not upstream.stopping.is_set():
             x.chunk(b'x' * 65536)
     upstream.handler = handler
-    s = notes().stream('POST', '/notes', body=rpc('tools/call'), timeout=20)
+    s = notes().stream('POST', '/notes', body=rpc('tools/call', {'name': 'x'}), timeout=20)
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         s.read()
     assert upstream.wait_gone()
@@ -417,8 +418,8 @@ def test_an_idle_stream_gets_a_comment_at_an_event_boundary_only(notes, upstream
         x.close_after = True
     upstream.handler = handler
     h = notes('forward_query whole;')
-    whole = h.stream('POST', '/notes?whole=1', body=rpc('tools/call'), timeout=30)
-    half = h.stream('POST', '/notes', body=rpc('tools/call'), timeout=30)
+    whole = h.stream('POST', '/notes?whole=1', body=rpc('tools/call', {'name': 'x'}), timeout=30)
+    half = h.stream('POST', '/notes', body=rpc('tools/call', {'name': 'x'}), timeout=30)
     started = time.monotonic()
     assert whole.message().data == '1'
     comment = whole.next()
@@ -444,7 +445,7 @@ def test_stalled_readers_cost_little_memory_and_lose_nothing(notes, upstream):
     upstream.handler = handler
     h = notes()
     before = rss(h)
-    readers = [h.stream('POST', '/notes', body=rpc('tools/call'), timeout=30) for _ in range(streams)]
+    readers = [h.stream('POST', '/notes', body=rpc('tools/call', {'name': 'x'}), timeout=30) for _ in range(streams)]
     upstream.wait_requests(streams)
     time.sleep(1.5)
     assert rss(h) - before < streams * 160 * 1024 + (4 << 20)
@@ -460,7 +461,7 @@ def test_a_reader_that_stays_stalled_is_ended(notes, upstream):
             x.chunk(b'data: ' + b'x' * 60000 + b'\n\n')
     upstream.handler = handler
     h = notes(hub='stall_timeout 1s')
-    s = h.stream('POST', '/notes', body=rpc('tools/call'))
+    s = h.stream('POST', '/notes', body=rpc('tools/call', {'name': 'x'}))
     assert upstream.wait_gone(1, 8)
     s.close()
 
