@@ -4,6 +4,9 @@ MANUAL += docs/mcpauth-bearer-jwt.5 docs/mcpauth-static-token.5
 MANUAL += docs/mcpauth-address.5
 MANUAL += docs/mcpauth-webhook.5
 MANUAL += docs/mcpauth-introspect.5
+if HAVE_LDAP
+MANUAL += docs/mcpauth-ldap-groups.5
+endif
 man_MANS += $(MANUAL)
 EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
@@ -24,3 +27,4 @@ docs/mcpauth-static-token.5: plugins/static-token/mcpauth-static-token.pod
 docs/mcpauth-address.5: plugins/address/mcpauth-address.pod
 docs/mcpauth-webhook.5: plugins/webhook/mcpauth-webhook.pod
 docs/mcpauth-introspect.5: plugins/introspect/mcpauth-introspect.pod
+docs/mcpauth-ldap-groups.5: plugins/ldap-groups/mcpauth-ldap-groups.pod

@@ -28,6 +28,14 @@ plugins_introspect_la_SOURCES = plugins/introspect/introspect.c
 plugins_introspect_la_CFLAGS = $(MODULE_COMPILE)
 plugins_introspect_la_LDFLAGS = $(MODULE_LINK)
 EXTRA_DIST += plugins/introspect/mcpauth-introspect.pod
+EXTRA_DIST += plugins/ldap-groups/mcpauth-ldap-groups.pod
+if HAVE_LDAP
+plugin_LTLIBRARIES += plugins/ldap-groups.la
+plugins_ldap_groups_la_SOURCES = plugins/ldap-groups/ldap-groups.c
+plugins_ldap_groups_la_CFLAGS = $(MODULE_COMPILE) $(LDAP_CFLAGS)
+plugins_ldap_groups_la_LDFLAGS = $(MODULE_LINK)
+plugins_ldap_groups_la_LIBADD = $(LDAP_LIBS)
+endif
 
 # Providers are loaded by their .so; libtool's own files would only be in the way.  Without them it
 # cannot uninstall, so that is done here too.

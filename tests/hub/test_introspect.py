@@ -8,6 +8,7 @@ import urllib.parse
 import pytest
 
 from support import tokens
+from support.upstream import MockUpstream
 
 AUDIENCE = 'http://127.0.0.1:7070/notes'
 ISSUER = 'https://login.example.com'
@@ -39,8 +40,10 @@ class Server:
 
 
 @pytest.fixture
-def server(upstreams):
-    return Server(upstreams())
+def server():
+    upstream = MockUpstream()  # not one of the fixture: it is meant to see tokens
+    yield Server(upstream)
+    upstream.close()
 
 
 @pytest.fixture
