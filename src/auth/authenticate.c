@@ -501,3 +501,11 @@ void auth_free(struct auth *a)
   if (a->host.abandoned == 0) /* else a job thread is still at work in there */
     free(a);
 }
+
+uint64_t auth_files(const struct auth *a)
+{
+  uint64_t sum = 0;
+  for (size_t i = 0; i < a->host.n; i++)
+    sum += a->host.instances[i].files;
+  return sum;
+}

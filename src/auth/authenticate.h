@@ -68,5 +68,8 @@ struct auth_options {
 };
 struct auth *auth_new(const struct auth_options *o, struct err *e);
 void auth_free(struct auth *a);
+/* Grows whenever a file that a provider watches was read again: who was granted before may be none
+ * now. */
+uint64_t auth_files(const struct auth *a);
 
 #endif

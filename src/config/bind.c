@@ -238,6 +238,7 @@ static void bind_all(struct binder *b, const struct statement *first)
   if (b->services.n == 0)
     report_lint(b->f, CONFIG_WARNING, (struct config_at){b->c->dir, 0, 0}, "no-service",
                 "no service is configured: every request will be answered 404");
+  bind_access(b);
   b->c->canonical = bind_dup(b, buf_view(&b->text));
   if (b->text.failed)
     bind_no_memory(b);

@@ -84,6 +84,8 @@ void bind_stacks(struct binder *b);
 void bind_services(struct binder *b);
 void bind_providers(struct binder *b);
 void bind_resolve_services(struct binder *b);
+/* Once the effective text is whole. */
+void bind_access(struct binder *b);
 /* oauth { } and client NAME { }: once their services are bound; and what the stacks then say. */
 void bind_oauth(struct binder *b);
 void bind_clients(struct binder *b);

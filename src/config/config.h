@@ -128,6 +128,7 @@ struct config_service {
   int64_t call_limit_ms;     /* 1 h: the most that one exchange may take, streams that stand open
                                 excluded */
   int64_t stream_max_age_ms; /* 24 h */
+  uint64_t access;           /* equal in two configurations: the same callers may do the same */
   unsigned index;            /* 0.. in config.services */
 };
 

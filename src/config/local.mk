@@ -1,4 +1,5 @@
 libcore_a_SOURCES += \
+  src/config/access.c \
   src/config/bind.c src/config/bind.h src/config/binder.h \
   src/config/bind_client.c \
   src/config/bind_hub.c \

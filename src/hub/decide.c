@@ -40,6 +40,15 @@ static bool own_session(struct exchange *x)
   return false;
 }
 
+bool still_allowed(struct exchange *x, const struct grant *g)
+{
+  const struct config_service *s = x->service->config;
+  for (size_t i = 0; i < s->n_require; i++)
+    if (!principal_has_scope(grant_principal(g), x->hub->config, s->require[i]))
+      return false;
+  return true;
+}
+
 void decide(struct exchange *x)
 {
   if (understand(x) && own_session(x))

@@ -162,8 +162,7 @@ static int reply_headers(struct exchange *x, const struct http_header *h, size_t
     return -1;
   for (size_t i = 0; i < n; i++) {
     bool session = str_iis(h[i].name, "Mcp-Session-Id");
-    if (!reply_header(x->service->config, h[i].name, body) ||
-        (session && x->op.era == ERA_MODERN))
+    if (!reply_header(x->service->config, h[i].name, body) || (session && x->op.era == ERA_MODERN))
       continue;
     out[k] = (struct http_header){arena_str(a, h[i].name), session ? session_header(x, h[i].value)
                                                                    : arena_str(a, h[i].value)};

@@ -10,6 +10,7 @@
  *   forward.c   the exchange with the upstream, both directions
  *   session.c   ids of sessions, sealed to whom they were given
  *   stream.c    event streams: endpoint rewrite, keep-alive comments
+ *   ends.c      when an open stream must end
  *   worker.c    makes all of it after the fork
  *
  * An exchange waits for at most one thing at a time (stack, body, record, upstream), whose handle
@@ -37,6 +38,7 @@ enum { STREAM_COMMENT_MS = 15000, STREAM_HELD_MAX = 65536, RETRY_AFTER_S = 5 };
 /* A service with what is made of it once a worker. */
 struct hub_service {
   const struct config_service *config;
+  uint64_t key; /* in the shared page */
   struct upstream_target target;
   struct http_header *upstream_auth; /* NULL: none */
   bool has_document;
@@ -60,6 +62,8 @@ struct hub {
   struct shm *shm;
   uint64_t generation;
   bool state_writable;
+  bool draining;       /* a later generation serves */
+  uint64_t files_seen; /* auth_files at the last look at open streams */
   struct timer comment_timer;
   struct exchange *streams_first, *streams_last; /* oldest write first */
 };
@@ -115,6 +119,15 @@ struct exchange {
   bool first_passes;   /* the first event is too long to be held */
   struct buf endpoint; /* the rewritten first event */
   int64_t last_write_ms;
+  /* until when the stream may go on; see ends.c */
+  uint64_t revocations, epoch; /* of the hub before the stack ran; of the caller */
+  int64_t expires_at;          /* of the credential; 0: never */
+  bool ask_again;              /* the stack must be asked again, not before ASK_AT_MS */
+  int64_t ask_at_ms;
+  struct auth_run *recheck;
+  struct arena *recheck_arena;
+  const char *ending; /* why it ends at its next event boundary */
+  int64_t ending_since_ms;
   struct exchange *stream_prev, *stream_next;
 };
 
@@ -175,6 +188,8 @@ void record_done(struct exchange *x);
 
 /* The body is there: refuses, or goes on to record_and_forward. */
 void decide(struct exchange *x);
+/* Whether what X asked for is open to the caller as GRANT knows her now. */
+bool still_allowed(struct exchange *x, const struct grant *g);
 
 /* ---- session.c */
 
@@ -202,7 +217,20 @@ void stream_tick(struct timer *t);
 /* Ends, with a whole body, every stream that stands at an event boundary. */
 void streams_finish(struct hub *h);
 
+/* ---- ends.c */
+
+/* Before the stack runs; when it has granted. */
+void ends_before_auth(struct exchange *x);
+void ends_granted(struct exchange *x);
+/* Ends the stream if it must end and may do so here. */
+bool ends_at_boundary(struct exchange *x);
+void ends_tick(struct hub *h);
+void ends_forget(struct exchange *x);
+
 /* ---- request.c */
+
+/* What the stack is asked for this request, again or for the first time; its memory is in ARENA. */
+void auth_request_of(struct exchange *x, struct arena *arena, struct auth_request *ret);
 
 extern const struct http_handler hub_handler; /* .self is to be set */
 void record_and_forward(struct exchange *x);

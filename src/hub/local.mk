@@ -1,5 +1,6 @@
 libcore_a_SOURCES += \
   src/hub/decide.c \
+  src/hub/ends.c \
   src/hub/forward.c \
   src/hub/hub.h \
   src/hub/origin.c \

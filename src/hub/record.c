@@ -138,6 +138,8 @@ void record_done(struct exchange *x)
   member(&b, "end", str_of(ends[rq->end] ? ends[rq->end] : "error"));
   number(&b, ",\"bytes\":", (int64_t)rq->bytes_out);
   number(&b, ",\"ms\":", clock_mono_ms() - rq->started_ms);
+  if (x->ending)
+    member(&b, "ended", str_of(x->ending));
   if (x->upstream_status)
     number(&b, ",\"upstream_status\":", x->upstream_status);
   if (x->upstream_error)

@@ -57,8 +57,7 @@ void refuse_rpc(struct exchange *x, int status, int code, const char *message, c
   if (data)
     buf_printf(&b, ",\"data\":%s", data);
   buf_puts(&b, "}}\n");
-  struct http_header headers[ORIGIN_HEADERS + 1] = {
-      {STR("Content-Type"), STR("application/json")}};
+  struct http_header headers[ORIGIN_HEADERS + 1] = {{STR("Content-Type"), STR("application/json")}};
   size_t n = 1 + origin_headers(x, headers + 1);
   struct str body = b.failed ? STR("") : arena_str(x->rq->arena, buf_view(&b));
   buf_done(&b);

@@ -90,6 +90,7 @@ static void on_auth(void *arg, const struct auth_outcome *o)
     return;
   }
   metric_add(METRIC_GRANTED, 1);
+  ends_granted(x);
   if (!has_scopes(x)) {
     metric_add(METRIC_SCOPE_REFUSED, 1);
     if (record_decision(x, o, "deny", 403, "scope", false) < 0)
@@ -100,10 +101,10 @@ static void on_auth(void *arg, const struct auth_outcome *o)
   want_body(x);
 }
 
-static void authenticate(struct exchange *x)
+void auth_request_of(struct exchange *x, struct arena *arena, struct auth_request *ret)
 {
   const struct config_service *s = x->service->config;
-  struct auth_request rq = {
+  *ret = (struct auth_request){
       .service = s,
       .credential = x->has_credential ? &x->credential : NULL,
       .digest = x->has_digest ? x->digest : NULL,
@@ -111,10 +112,17 @@ static void authenticate(struct exchange *x)
                 .service = s->name,
                 .resource = s->resource,
                 .address = x->client,
-                .method = arena_dup(x->rq->arena, x->rq->method),
+                .method = arena_dup(arena, x->rq->method),
                 .tls = x->rq->tls},
-      .arena = x->rq->arena,
+      .arena = arena,
   };
+}
+
+static void authenticate(struct exchange *x)
+{
+  struct auth_request rq;
+  auth_request_of(x, x->rq->arena, &rq);
+  ends_before_auth(x);
   struct auth_run *run = auth_start(x->hub->auth, &rq, on_auth, x);
   if (run)
     x->auth = run;

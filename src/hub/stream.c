@@ -134,7 +134,8 @@ bool stream_bytes(struct exchange *x, struct str bytes)
     broken(x, "a line of the event stream is too long");
     return true;
   }
-  return send_bytes(x, bytes);
+  bool room = send_bytes(x, bytes);
+  return ends_at_boundary(x) || room;
 }
 
 void stream_end(struct exchange *x)
@@ -148,13 +149,14 @@ void stream_end(struct exchange *x)
 void stream_forget(struct exchange *x)
 {
   unlink_stream(x);
+  ends_forget(x);
   metric_add(METRIC_STREAMS_OPEN, (uint64_t)-1);
   sse_done(&x->sse);
   buf_done(&x->endpoint);
 }
 
 /* Once a second: a comment for those that have been silent for 15 s.  The list is ordered by the
- * time of the last write, so this looks at no other stream. */
+ * time of the last write, so this looks at no other stream.  Then, who must end. */
 void stream_tick(struct timer *t)
 {
   struct hub *h = container_of(t, struct hub, comment_timer);
@@ -170,6 +172,7 @@ void stream_tick(struct timer *t)
     }
     x = next;
   }
+  ends_tick(h);
   loop_timer_set(h->loop, t, 1000);
 }
 

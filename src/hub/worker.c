@@ -14,6 +14,7 @@
 
 #include "http/fetch.h"
 #include "hub/hub.h"
+#include "ops/callers.h"
 #include "ops/jobs.h"
 #include "ops/log.h"
 #include "util/clock.h"
@@ -55,6 +56,8 @@ static int make_service(struct hub *h, size_t i, struct err *e)
   const struct config_upstream *u = &c->upstream;
   struct hub_service *s = &h->services[i];
   s->config = c;
+  s->key = caller_key(h->shm, CALLER_SERVICE, str_of(c->name), STR(""), STR(""));
+  caller_access_set(h->shm, s->key, h->generation, c->access);
   s->target = (struct upstream_target){
       .url = u->url,
       .unix_socket = u->unix_socket,
@@ -268,7 +271,7 @@ static void start_drain(struct worker *w)
 {
   if (w->draining)
     return;
-  w->draining = true;
+  w->draining = w->hub.draining = true;
   w->hub.state_writable = false; /* not ready any more */
   loop_timer_set(w->hub.loop, &w->drain, w->hub.config->drain_timeout_ms);
   http_server_drain(w->hub.server, on_empty, w);

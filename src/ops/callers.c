@@ -240,11 +240,17 @@ void caller_access_set(struct shm *s, uint64_t service, uint64_t generation, uin
     return; /* a worker that was replaced late */
   atomic_store(&a->access, access);
   atomic_store(&a->generation, generation);
+  uint64_t latest = atomic_load(&s->generation);
+  while (latest < generation &&
+         !atomic_compare_exchange_weak(&s->generation, &latest, generation)) {
+  }
 }
 
 bool caller_access_changed(struct shm *s, uint64_t service, uint64_t generation, uint64_t access)
 {
   struct access *a = access_of(s, service);
+  if (atomic_load(&s->generation) <= generation)
+    return false; /* this is the latest: the daemon ends */
   return a == NULL || atomic_load(&a->generation) <= generation ||
          atomic_load(&a->access) != access;
 }

@@ -62,6 +62,7 @@ struct shm {
   struct session sessions[SHM_SESSIONS];
   struct task_owner tasks[SHM_TASKS];
   struct access access[SHM_SERVICES];
+  _Atomic uint64_t generation; /* the latest that said what decides access */
 };
 
 /* The place of this process in SLOTS, or -1. */

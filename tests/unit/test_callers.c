@@ -187,14 +187,14 @@ static void test_access_changes_with_a_later_generation_only(void **state)
   (void)state;
   uint64_t notes = caller_key(shm, CALLER_SERVICE, STR("notes"), STR(""), STR(""));
   caller_access_set(shm, notes, 1, 100);
-  assert_true(caller_access_changed(shm, notes, 1, 100)); /* of a drained one: it went away */
+  assert_false(caller_access_changed(shm, notes, 1, 100)); /* nothing came after it */
   caller_access_set(shm, notes, 2, 100);
   assert_false(caller_access_changed(shm, notes, 1, 100));
   caller_access_set(shm, notes, 1, 100);
   assert_false(caller_access_changed(shm, notes, 1, 100));
   caller_access_set(shm, notes, 3, 101);
   assert_true(caller_access_changed(shm, notes, 1, 100));
-  assert_true(caller_access_changed(shm, notes + 1, 1, 100));
+  assert_true(caller_access_changed(shm, notes + 1, 1, 100)); /* the service is gone */
 }
 
 int main(void)

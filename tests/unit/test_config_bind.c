@@ -534,9 +534,55 @@ static void test_past_a_hundred_errors_the_rest_is_counted(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- what decides access */
+
+static uint64_t access_of(const char *text)
+{
+  struct config *c = load(text);
+  uint64_t access = c->services[0].access;
+  config_free(c);
+  return access;
+}
+
+static void test_access_changes_with_what_decides_it(void **state)
+{
+  (void)state;
+  static const char *const others[] = {
+      HUB TOKENS CORP "service s { path /s; auth required corp; " UP "}",
+      HUB TOKENS SCOPES "service s { path /s; auth required tokens; require scope r; " UP "}",
+      HUB "provider tokens { file /etc/others }"
+          "service s { path /s; auth required tokens; " UP "}",
+      "hub { public_url http://127.0.0.1:8080; account office }" TOKENS
+      "provider office { module address }"
+      "service s { path /s; auth required tokens; " UP "}",
+  };
+  uint64_t before = access_of(HUB TOKENS "service s { path /s; auth required tokens; " UP "}");
+  assert_true(before != 0);
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    struct config *c = try_load(others[i]);
+    if (c)
+      assert_true(c->services[0].access != before);
+    config_free(c);
+  }
+}
+
+static void test_access_is_not_about_traffic_or_other_services(void **state)
+{
+  (void)state;
+  uint64_t before = access_of(HUB TOKENS "service s { path /s; auth required tokens; " UP "}");
+  assert_true(before == access_of("hub { public_url http://127.0.0.1:8080; workers 3 }" TOKENS
+                                  "service s { path /s; auth required tokens; max_body 1m; " UP
+                                  "}"));
+  assert_true(before == access_of(HUB TOKENS "service s { path /s; auth required tokens; " UP
+                                             "}\nservice t { path /t; auth required tokens; " UP
+                                             "}"));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      TEST(test_access_changes_with_what_decides_it),
+      TEST(test_access_is_not_about_traffic_or_other_services),
       TEST(test_the_hub_has_the_stated_defaults),
       TEST(test_a_service_has_the_stated_defaults),
       TEST(test_options_of_a_provider_reach_its_struct),

@@ -1,0 +1,215 @@
+"""When an open stream ends: revocation, a file of a provider, a reload, expiry; and when it does not."""
+
+import json
+import time
+
+import pytest
+from support import secretlog
+from support.client import rpc
+from support.hub import SLOW
+from support.tokens import jwks, jwt, key
+
+ISSUER, NOTES = 'https://login.example.com', 'http://127.0.0.1:7070/notes'
+RS = key('RS256')
+CONF = '''
+provider corp {{ module bearer-jwt; issuer %s; key_file {conf}/corp.jwks; leeway 0s }}
+provider ci   {{ module static-token; file {conf}/ci.tokens }}
+scope notes:read {{ text "Read" }}
+stack staff {{ auth sufficient ci; auth sufficient corp }}
+service notes {{ path /notes; upstream {url}; auth include staff; {more} }}
+service mails {{ path /mails; upstream {url}; auth include staff; {mails} }}
+''' % ISSUER
+SOON = 5 * SLOW  # the promise
+CALL = rpc('tools/call', {'name': 'x'})
+
+
+def conf(upstream, more='', mails=''):
+    return CONF.format(url=upstream.url, conf='{conf}', more=more, mails=mails)
+
+
+@pytest.fixture
+def notes(hub, upstream):
+    def make(more='', **kw):
+        files = {'corp.jwks': json.dumps(jwks(RS)), 'ci.tokens': '', **kw.pop('files', {})}
+        return hub(conf(upstream, more), files=files, **kw)
+    return make
+
+
+def token(life=600, **over):
+    return jwt(RS, iss=ISSUER, aud=[NOTES, 'http://127.0.0.1:7070/mails'], sub='ada', scope='notes:read',
+               exp=int(time.time()) + life, **over)
+
+
+def open_stream(upstream, session=None):
+    """The upstream says one event on every GET and POST and keeps the stream open."""
+    def handler(x):
+        x.sse_start([('Mcp-Session-Id', session)] if session else [])
+        x.event({'n': 1})
+        x.wait_gone(600)
+        x.close_after = True
+    upstream.handler = handler
+
+
+def begun(h, method='GET', path='/notes', **kw):
+    s = h.stream(method, path, timeout=30, body=CALL if method == 'POST' else None, **kw)
+    assert s.status == 200 and s.message().json() == {'n': 1}
+    return s
+
+
+def ended(s):
+    """Seconds until the stream ended with a whole body; a reset raises."""
+    start = time.monotonic()
+    while s.message() is not None:
+        pass
+    return time.monotonic() - start
+
+
+def why(h, n=1):
+    return [r.get('ended') for r in h.wait_audit('done', n) if r.get('ended')]
+
+
+def test_expiry_ends_a_standing_stream(notes, upstream):
+    """row 80"""
+    open_stream(upstream)
+    h = notes()
+    s = begun(h, token=token(life=3))
+    assert ended(s) < 3 + SOON
+    assert why(h) == ['expired']
+    assert upstream.wait_gone()
+
+
+def test_expiry_does_not_end_the_reply_to_a_call(notes, upstream):
+    """row 80: a call that was admitted may finish"""
+    def handler(x):
+        x.sse_start()
+        for n in (1, 2):
+            x.event({'n': n})
+            upstream.stopping.wait(4)
+        x.sse_end()
+    upstream.handler = handler
+    s = begun(notes(), 'POST', token=token(life=2))
+    assert s.message().json() == {'n': 2}
+    assert s.message() is None
+
+
+def test_a_newer_token_on_the_session_keeps_its_stream_open(notes, upstream):
+    """row 80"""
+    def handler(x):
+        if x.request.method == 'POST':
+            x.result({}, headers=[('Mcp-Session-Id', 's')])
+            return
+        x.sse_start()
+        x.event({'n': 1})
+        x.wait_gone(600)
+        x.close_after = True
+    upstream.handler = handler
+    h = notes()
+    first = token(life=4)
+    session = h.call('/notes', 'initialize', token=first).headers['Mcp-Session-Id']
+    with_session = {'Accept': 'text/event-stream', 'Mcp-Session-Id': session}
+    s = begun(h, token=first, headers=with_session)
+    h.call('/notes', 'ping', token=token(life=60), headers={'Mcp-Session-Id': session})
+    alone = begun(h, token=first)
+    ended(alone)
+    upstream.exchanges[1].event({'n': 2})
+    assert s.message().json() == {'n': 2}
+    s.close()
+
+
+def test_somebody_elses_newer_token_does_not(notes, upstream):
+    """row 80"""
+    def handler(x):
+        if x.request.method == 'POST':
+            x.result({}, headers=[('Mcp-Session-Id', 's')])
+            return
+        x.sse_start()
+        x.event({'n': 1})
+        x.wait_gone(600)
+        x.close_after = True
+    upstream.handler = handler
+    h = notes()
+    first = token(life=4)
+    session = h.call('/notes', 'initialize', token=first).headers['Mcp-Session-Id']
+    s = begun(h, token=first, headers={'Accept': 'text/event-stream', 'Mcp-Session-Id': session})
+    eve = jwt(RS, iss=ISSUER, aud=NOTES, sub='eve', exp=int(time.time()) + 600)
+    assert h.call('/notes', 'ping', token=eve, headers={'Mcp-Session-Id': session}).status == 404
+    assert ended(s) < 4 + SOON
+
+
+def test_a_newer_token_on_the_legacy_endpoint_keeps_its_stream_open(notes, upstream):
+    """row 80"""
+    def handler(x):
+        if x.request.method == 'POST':
+            x.reply('Accepted', 202, 'text/plain')
+            return
+        x.sse_start()
+        x.event('/message?sessionId=theirs', event='endpoint')
+        x.wait_gone(600)
+        x.close_after = True
+    upstream.handler = handler
+    h = notes()
+    s = h.stream('GET', '/notes', token=token(life=3))
+    endpoint = s.message().data
+    assert h.request('POST', endpoint, body=rpc('ping'), token=token(life=60)).status == 202
+    time.sleep(4.5)
+    upstream.exchanges[0].event({'n': 2})
+    assert s.message().json() == {'n': 2}
+    s.close()
+
+
+@pytest.mark.parametrize('method', ['GET', 'POST'])
+def test_a_token_that_leaves_its_file_ends_its_streams(notes, upstream, method):
+    """row 80: a person who is blocked"""
+    open_stream(upstream)
+    h = notes()
+    made = h.cli('token', 'create', '--provider', 'ci', '--subject', 'robot', 'robot', check=True)
+    h.wait_log('read .*ci.tokens again')
+    good = begun(h, method, token=token())
+    s = begun(h, method, token=secretlog.remember(made.stdout.strip()))
+    h.cli('token', 'revoke', '--provider', 'ci', 'robot', check=True)
+    assert ended(s) < SOON
+    assert why(h) == ['refused']
+    upstream.exchanges[0].event({'n': 2})
+    assert good.message().json() == {'n': 2}
+    good.close()
+
+
+@pytest.mark.parametrize('method', ['GET', 'POST'])
+def test_a_right_that_a_reload_takes_ends_the_streams_of_that_service(notes, upstream, method):
+    """row 80"""
+    open_stream(upstream)
+    h = notes(hub='drain_timeout 60s')
+    s, other = begun(h, method, token=token()), begun(h, method, '/mails', token=token())
+    h.configure(conf(upstream, 'require scope notes:read'))
+    h.reload()
+    assert ended(s) < SOON
+    assert why(h) == ['reloaded']
+    upstream.exchanges[1].event({'n': 2})
+    assert other.message().json() == {'n': 2}
+    other.close()
+
+
+def test_a_reload_about_traffic_ends_nothing(notes, upstream):
+    open_stream(upstream)
+    h = notes(hub='drain_timeout 60s')
+    s = begun(h, token=token())
+    h.configure(conf(upstream, 'max_body 1m'))
+    h.reload()
+    time.sleep(2.5)
+    upstream.exchanges[0].event({'n': 2})
+    assert s.message().json() == {'n': 2}
+    s.close()
+
+
+def test_a_stream_within_an_event_ends_after_it_or_soon(notes, upstream):
+    """row 80: an upstream that never ends its event holds nothing open"""
+    def handler(x):
+        x.sse_start()
+        x.event({'n': 1})
+        x.chunk('data: half')
+        x.wait_gone(600)
+        x.close_after = True
+    upstream.handler = handler
+    s = begun(notes(), token=token(life=3))
+    assert ended(s) < 3 + SOON
+    assert s.raw.endswith(b'half')
