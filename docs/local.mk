@@ -7,6 +7,7 @@ MANUAL += docs/mcpauth-introspect.5
 if HAVE_LDAP
 MANUAL += docs/mcpauth-ldap-groups.5
 endif
+MANUAL += docs/mcpauth-oidc.5
 man_MANS += $(MANUAL)
 EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
@@ -28,3 +29,4 @@ docs/mcpauth-address.5: plugins/address/mcpauth-address.pod
 docs/mcpauth-webhook.5: plugins/webhook/mcpauth-webhook.pod
 docs/mcpauth-introspect.5: plugins/introspect/mcpauth-introspect.pod
 docs/mcpauth-ldap-groups.5: plugins/ldap-groups/mcpauth-ldap-groups.pod
+docs/mcpauth-oidc.5: plugins/oidc/mcpauth-oidc.pod

@@ -61,3 +61,9 @@ plugins_fault_remote_la_CFLAGS = $(MODULE_COMPILE) -DFAULT_NAME='"fault-remote"'
 plugins_fault_remote_la_LDFLAGS = $(FAULT_LINK)
 UNIT_TESTS += tests/unit/test_bearer_jwt
 tests_unit_test_bearer_jwt_SOURCES = tests/unit/test_bearer_jwt.c
+# oidc
+plugin_LTLIBRARIES += plugins/oidc.la
+plugins_oidc_la_SOURCES = plugins/oidc/oidc.c
+plugins_oidc_la_CFLAGS = $(MODULE_COMPILE)
+plugins_oidc_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/oidc/mcpauth-oidc.pod

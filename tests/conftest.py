@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import secretlog  # noqa: E402
 from support.hub import Hub  # noqa: E402
 from support.idp import MockIdp  # noqa: E402
+from support.loginrun import LoginRun  # noqa: E402
 from support.standin_oidc import StandInOidc  # noqa: E402
 from support.upstream import Canary, MockUpstream  # noqa: E402
 
@@ -108,6 +109,22 @@ def oidc(world):
     i = StandInOidc()
     world.idps.append(i)
     return i
+
+
+@pytest.fixture
+def login_run():
+    """Factory: login_run(provider block, files={...}) drives the login callbacks of one provider."""
+    runs = []
+
+    def make(provider, **kw):
+        runs.append(LoginRun(provider, **kw))
+        return runs[-1]
+    yield make
+    logs = [r.close() for r in runs]
+    for log in logs:
+        print(f'--- log of login-run\n{log}')
+    leaked = [s[:12] for log in logs for s in secretlog.found_in(log.encode())]
+    assert not leaked, f'secrets in the log: {leaked}'
 
 
 @pytest.fixture

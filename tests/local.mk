@@ -36,3 +36,6 @@ TESTS += tests/stack/check
 check-long: tests/support/stack-eval
 	$(srcdir)/tests/stack/check 5
 .PHONY: check-long
+# Logins through one provider without a hub around it.
+check_PROGRAMS += tests/support/login-run
+tests_support_login_run_SOURCES = tests/support/login-run.c

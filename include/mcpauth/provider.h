@@ -86,6 +86,7 @@ enum mcpauth_option_type {
 enum mcpauth_option_flags {
   MCPAUTH_REQUIRED = 1u << 0, /* the block must have it */
   MCPAUTH_REPEAT = 1u << 1,   /* may stand more than once (LIST and PAIRS always may) */
+  MCPAUTH_HTTPS = 1u << 2,    /* of a URL: https, or http to loopback */
 };
 
 struct mcpauth_list {
@@ -289,6 +290,67 @@ struct mcpauth_tokens {
   const char *extra;         /* a JSON object of your own, at most 4 KiB, or NULL */
 };
 
+/* The hub as an OAuth client of the provider.  One request to a token endpoint (RFC 6749 section
+ * 3.2): the code of this login from login_finish, the refresh token that is kept from refresh; the
+ * host adds what these grants need. */
+struct mcpauth_grant {
+  const char *url;
+  const char *client_id;
+  const struct mcpauth_secret *client_secret; /* NULL: a public client */
+  bool secret_in_form;                        /* instead of in an Authorization: Basic header */
+  const char *client_assertion;               /* RFC 7523, instead of a secret; or NULL */
+  struct mcpauth_list parameters;             /* more of them: name, value, … */
+};
+
+struct mcpauth_granted {
+  const struct mcpauth_claims *reply; /* the whole; an object, also when it came as a form */
+  struct mcpauth_tokens tokens;       /* set with set_tokens already */
+  const char *id_token;               /* or NULL */
+  const char *scope;                  /* as the reply says it, or NULL */
+};
+
+/* RESULT: OK, with GRANTED; INVALID: the code or the refresh token is not good (any more); UNAVAIL;
+ * ERROR: the provider refuses the client (logged: the configuration is wrong).  The reason for the
+ * audit record is set: mostly you return what is not OK. */
+typedef enum mcpauth_result mcpauth_grant_fn(struct mcpauth_request *rq, void *arg,
+                                             enum mcpauth_result result,
+                                             const struct mcpauth_granted *granted);
+
+/* A question to an API that answers in JSON. */
+struct mcpauth_question {
+  const char *url;
+  const char *bearer;         /* access token, or NULL */
+  const char *const *headers; /* more of them, NULL at the end; may be NULL */
+  struct mcpauth_bytes body;  /* JSON; a POST when there is one, else a GET */
+};
+
+/* RESULT: OK: a 2xx, and ANSWER, an object or an array ("/0/name"); INVALID: 401; UNAVAIL: no
+ * answer, or 408, 425, 429, 5xx, or one that is not JSON where it should be; ERROR: everything
+ * else, with STATUS, and ANSWER when it is JSON. */
+typedef enum mcpauth_result mcpauth_answer_fn(struct mcpauth_request *rq, void *arg,
+                                              enum mcpauth_result result, int status,
+                                              const struct mcpauth_claims *answer);
+
+/* A provider's metadata, found by OpenID Connect Discovery or RFC 8414 and kept fresh. */
+struct mcpauth_issuer;
+
+/* RESULT is OK, with DOCUMENT, or UNAVAIL. */
+typedef enum mcpauth_result mcpauth_issuer_fn(struct mcpauth_request *rq, void *arg,
+                                              enum mcpauth_result result,
+                                              const struct mcpauth_claims *document);
+
+/* An ID token of this login (OpenID Connect Core section 3.1.3.7). */
+struct mcpauth_id_token {
+  struct mcpauth_keyset *keys;
+  struct mcpauth_list issuers; /* byte-exact */
+  const char *client_id;       /* `aud`, and `azp` when it is there */
+  const char *token;
+  const char *nonce;              /* NULL: not compared (refresh) */
+  const char *access_token;       /* that came with it, for at_hash; or NULL */
+  struct mcpauth_list algorithms; /* empty: every asymmetric one that the keys support */
+  int64_t leeway_ms;
+};
+
 enum mcpauth_level {
   MCPAUTH_LOG_ERROR = 0,
   MCPAUTH_LOG_WARN = 1,
@@ -456,6 +518,38 @@ struct mcpauth_host {
   /* set_claim of every member of the object at POINTER; nothing when it is absent. */
   int (*set_claims)(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
                     const char *pointer);
+
+  /* Text as printf makes it; lives as long as the request.  NULL when memory is short. */
+  const char *(*text)(struct mcpauth_request *rq, const char *format, ...)
+#ifdef __GNUC__
+      __attribute__((format(printf, 2, 3)))
+#endif
+      ;
+  /* set_claim from CLAIMS for PAIRS of pointers (from, to, …); those that are absent are left out.
+   */
+  int (*copy_claims)(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                     const struct mcpauth_list *pairs);
+
+  /* From login_begin: login_redirect to an authorization endpoint (RFC 6749 section 4.1.1) with
+   * CLIENT_ID, the callback, state, PKCE and MORE parameters (name, value, …; may be NULL).  Return
+   * what it returns. */
+  enum mcpauth_result (*authorize)(struct mcpauth_request *rq, const char *endpoint,
+                                   const char *client_id, const struct mcpauth_list *more);
+  /* These four are like `http` and `jwt_verify`: return what they return; they may call THEN at
+   * once.  Strings in their arguments are copied. */
+  enum mcpauth_result (*grant)(struct mcpauth_request *rq, const struct mcpauth_grant *grant,
+                               mcpauth_grant_fn *then, void *arg);
+  enum mcpauth_result (*ask)(struct mcpauth_request *rq, const struct mcpauth_question *question,
+                             mcpauth_answer_fn *then, void *arg);
+  enum mcpauth_result (*discover)(struct mcpauth_request *rq, struct mcpauth_issuer *issuer,
+                                  mcpauth_issuer_fn *then, void *arg);
+  enum mcpauth_result (*id_token)(struct mcpauth_request *rq, const struct mcpauth_id_token *id,
+                                  mcpauth_jwt_fn *then, void *arg);
+  /* From `start`: the metadata of the provider at URL.  Its `issuer` must be URL, or NAMED when
+   * that is not NULL (providers that name another, or a pattern).  NULL when memory is short. Freed
+   * by the host with the instance. */
+  struct mcpauth_issuer *(*issuer)(struct mcpauth_instance *self, const char *url,
+                                   const char *named);
 };
 
 /* Whether the host at H has FIELD. */

@@ -114,6 +114,26 @@ int host_login_redirect(struct mcpauth_request *rq, const char *url);
 int host_set_tokens(struct mcpauth_request *rq, const struct mcpauth_tokens *tokens);
 const char *host_form(struct mcpauth_request *rq, const struct mcpauth_list *pairs);
 
+/* host_oauth.c */
+const char *host_text(struct mcpauth_request *rq, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+enum mcpauth_result host_authorize(struct mcpauth_request *rq, const char *endpoint,
+                                   const char *client_id, const struct mcpauth_list *more);
+enum mcpauth_result host_grant(struct mcpauth_request *rq, const struct mcpauth_grant *grant,
+                               mcpauth_grant_fn *then, void *arg);
+enum mcpauth_result host_ask(struct mcpauth_request *rq, const struct mcpauth_question *question,
+                             mcpauth_answer_fn *then, void *arg);
+/* A continuation's RESULT with its reason. */
+enum mcpauth_result call_because(struct mcpauth_request *rq, enum mcpauth_result result,
+                                 enum mcpauth_why why, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* openid.c */
+enum mcpauth_result host_discover(struct mcpauth_request *rq, struct mcpauth_issuer *issuer,
+                                  mcpauth_issuer_fn *then, void *arg);
+enum mcpauth_result host_id_token(struct mcpauth_request *rq, const struct mcpauth_id_token *id,
+                                  mcpauth_jwt_fn *then, void *arg);
+
 /* wait.c: what mcpauth_host offers under the same names. */
 enum mcpauth_result wait_http(struct mcpauth_request *rq,
                               const struct mcpauth_http_request *request, mcpauth_http_fn *then,
@@ -125,6 +145,10 @@ enum mcpauth_result wait_job(struct mcpauth_request *rq, mcpauth_job_fn *work,
 enum mcpauth_result wait_jwt(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
                              const struct mcpauth_jwt_policy *policy, struct mcpauth_bytes token,
                              mcpauth_jwt_fn *then, void *arg);
+/* The same for an ID token; what binds it to the login is looked at in openid.c. */
+enum mcpauth_result wait_id_token(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
+                                  const struct mcpauth_jwt_policy *policy,
+                                  struct mcpauth_bytes token, mcpauth_jwt_fn *then, void *arg);
 /* Runs the callback of a blocking provider in a job thread. */
 enum mcpauth_result wait_blocking(struct mcpauth_request *rq);
 /* Takes back what RQ waits for. */

@@ -343,6 +343,17 @@ static int host_set_claims(struct mcpauth_request *rq, const struct mcpauth_clai
   return 0;
 }
 
+static int host_copy_claims(struct mcpauth_request *rq, const struct mcpauth_claims *claims,
+                            const struct mcpauth_list *pairs)
+{
+  for (size_t i = 0; i + 1 < pairs->n; i += 2) {
+    const char *json = host_claim_json(rq, claims, pairs->v[i]);
+    if (json && host_set_claim(rq, pairs->v[i + 1], json) < 0)
+      return -1;
+  }
+  return 0;
+}
+
 /* ---- small things */
 
 static bool host_equal(struct mcpauth_bytes a, struct mcpauth_bytes b)
@@ -414,4 +425,12 @@ const struct mcpauth_host host_functions = {
     .jwt_sign = host_jwt_sign,
     .scopes = host_scopes,
     .set_claims = host_set_claims,
+    .text = host_text,
+    .copy_claims = host_copy_claims,
+    .authorize = host_authorize,
+    .grant = host_grant,
+    .ask = host_ask,
+    .discover = host_discover,
+    .id_token = host_id_token,
+    .issuer = issuer_new,
 };

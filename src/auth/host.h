@@ -28,6 +28,7 @@ struct mcpauth_instance {
     struct opened_keyset *next;
     struct keyset *keys;
   } * keysets;
+  struct mcpauth_issuer *issuers;
   struct err *report; /* of `check` */
   const char *report_option;
 };
@@ -48,6 +49,9 @@ int host_start(struct host *h, const struct auth_options *o, struct err *e);
 /* Instances with a stuck job are left alone: their thread still uses them, the process ends. */
 void host_stop(struct host *h);
 struct host *auth_host(struct auth *a); /* authenticate.c */
+/* openid.c: metadata of providers. */
+struct mcpauth_issuer *issuer_new(struct mcpauth_instance *i, const char *url, const char *named);
+void issuers_free(struct mcpauth_instance *i);
 /* The lane of an instance, or NULL. */
 struct lane *instance_lane(struct mcpauth_instance *i);
 int instance_watch(struct mcpauth_instance *i, const char *path, size_t max_size,

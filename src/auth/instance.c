@@ -231,6 +231,7 @@ static void stop(struct mcpauth_instance *i)
     keyset_free(k->keys);
     free(k);
   }
+  issuers_free(i);
   while (i->watched) {
     struct watched_file *f = i->watched;
     i->watched = f->next;

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "auth/jws.h"
+#include "util/cleanup.h"
 #include "util/json.h"
 #include "util/limits.h"
 
 struct jwt {
   struct jws jws;
   json_t *payload;
+  bool id_token;
   char token[];
 };
 
@@ -59,6 +61,11 @@ struct jwt *jwt_parse(struct str token, enum jwt_status *ret_status, struct err 
     return t;
   jwt_free(t);
   return NULL;
+}
+
+void jwt_as_id_token(struct jwt *t)
+{
+  t->id_token = true;
 }
 
 json_t *jwt_header(const struct jwt *t)
@@ -111,10 +118,12 @@ static bool type_accepted(const struct mcpauth_list *types, struct str type)
   return false;
 }
 
-/* What only ID tokens (OpenID Connect Core 2, 3.3.2.11) and logout and event tokens have. */
-static const char *const foreign[] = {"nonce", "at_hash", "c_hash", "s_hash", "events"};
+/* What only logout and event tokens have, and then ID tokens (OpenID Connect Core 2, 3.3.2.11). */
+static const char *const foreign[] = {"events", "nonce", "at_hash", "c_hash", "s_hash"};
+enum { FOREIGN_TO_ID = 1 };
 /* `typ` as a claim, by which Keycloak tells its tokens apart. */
-static const char *const foreign_typ[] = {"ID", "Refresh", "Offline", "Logout"};
+static const char *const foreign_typ[] = {"Refresh", "Offline", "Logout", "ID"};
+static const char *const foreign_typ_to_id[] = {"Refresh", "Offline", "Logout", "Bearer"};
 
 static enum jwt_status check_type(const struct jwt *t, const struct mcpauth_jwt_policy *p,
                                   struct err *e)
@@ -125,14 +134,16 @@ static enum jwt_status check_type(const struct jwt *t, const struct mcpauth_jwt_
     err_set(e, "a token of this typ is not accepted");
     return JWT_WRONG_TYPE;
   }
-  for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+  const char *what = t->id_token ? "ID" : "access";
+  const char *const *typs = t->id_token ? foreign_typ_to_id : foreign_typ;
+  for (size_t i = 0; i < (t->id_token ? (size_t)FOREIGN_TO_ID : ARRAY_SIZE(foreign)); i++)
     if (json_object_get(t->payload, foreign[i])) {
-      err_set(e, "no access token: it has '%s'", foreign[i]);
+      err_set(e, "no %s token: it has '%s'", what, foreign[i]);
       return JWT_WRONG_TYPE;
     }
-  for (size_t i = 0; i < sizeof foreign_typ / sizeof *foreign_typ; i++)
-    if (str_iis(claim, foreign_typ[i])) {
-      err_set(e, "no access token: claim typ is '%s'", foreign_typ[i]);
+  for (size_t i = 0; i < ARRAY_SIZE(foreign_typ); i++)
+    if (str_iis(claim, typs[i])) {
+      err_set(e, "no %s token: claim typ is '%s'", what, typs[i]);
       return JWT_WRONG_TYPE;
     }
   return JWT_VALID;

@@ -229,7 +229,7 @@ static struct keyset_wait *without_key(struct keyset *ks, struct jwt *token,
   return NULL;
 }
 
-struct keyset_wait *keyset_verify(struct keyset *ks, struct str token,
+static struct keyset_wait *verify(struct keyset *ks, struct str token, bool id_token,
                                   const struct mcpauth_jwt_policy *policy, keyset_done_fn *done,
                                   void *arg)
 {
@@ -240,12 +240,28 @@ struct keyset_wait *keyset_verify(struct keyset *ks, struct str token,
     answer_status(done, arg, status, e.text, NULL);
     return NULL;
   }
+  if (id_token)
+    jwt_as_id_token(t);
   status = judge(ks, t, policy, &e);
   if (status == JWT_UNKNOWN_KEY)
     return without_key(ks, t, policy, done, arg);
   answer_status(done, arg, status, e.text, jwt_payload(t));
   jwt_free(t);
   return NULL;
+}
+
+struct keyset_wait *keyset_verify(struct keyset *ks, struct str token,
+                                  const struct mcpauth_jwt_policy *policy, keyset_done_fn *done,
+                                  void *arg)
+{
+  return verify(ks, token, false, policy, done, arg);
+}
+
+struct keyset_wait *keyset_verify_id(struct keyset *ks, struct str token,
+                                     const struct mcpauth_jwt_policy *policy, keyset_done_fn *done,
+                                     void *arg)
+{
+  return verify(ks, token, true, policy, done, arg);
 }
 
 /* ------------------------------------------------------------------ sources */

@@ -277,23 +277,40 @@ static void keys_done(void *arg, const struct keyset_answer *a)
     call_resume(rq, result);
 }
 
-enum mcpauth_result wait_jwt(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
-                             const struct mcpauth_jwt_policy *policy, struct mcpauth_bytes token,
-                             mcpauth_jwt_fn *then, void *arg)
+static enum mcpauth_result verify(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
+                                  const struct mcpauth_jwt_policy *policy,
+                                  struct mcpauth_bytes token, bool id_token, mcpauth_jwt_fn *then,
+                                  void *arg)
 {
+  struct keyset *ks = (struct keyset *)(void *)keys;
   if (may_wait(rq, keys && policy && token.p && then) != MCPAUTH_PENDING)
     return MCPAUTH_ERROR;
   rq->then.jwt = then;
   rq->then_arg = arg;
   rq->keys_starting = true;
   rq->wait = WAIT_KEYS; /* the continuation may ask for more, at once too */
-  struct keyset_wait *w =
-      keyset_verify((struct keyset *)(void *)keys, str_of_bytes(token), policy, keys_done, rq);
+  struct keyset_wait *w = id_token
+                              ? keyset_verify_id(ks, str_of_bytes(token), policy, keys_done, rq)
+                              : keyset_verify(ks, str_of_bytes(token), policy, keys_done, rq);
   if (!rq->keys_starting)
     return rq->keys_result;
   rq->keys_starting = false;
   rq->keys = w;
   return MCPAUTH_PENDING;
+}
+
+enum mcpauth_result wait_jwt(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
+                             const struct mcpauth_jwt_policy *policy, struct mcpauth_bytes token,
+                             mcpauth_jwt_fn *then, void *arg)
+{
+  return verify(rq, keys, policy, token, false, then, arg);
+}
+
+enum mcpauth_result wait_id_token(struct mcpauth_request *rq, struct mcpauth_keyset *keys,
+                                  const struct mcpauth_jwt_policy *policy,
+                                  struct mcpauth_bytes token, mcpauth_jwt_fn *then, void *arg)
+{
+  return verify(rq, keys, policy, token, true, then, arg);
 }
 
 /* ---- */

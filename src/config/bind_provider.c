@@ -132,6 +132,20 @@ static void run_check(struct binder *b, const struct statement *s, const struct 
                  e.text[0] ? e.text : "its check refused the options and gave no reason");
 }
 
+/* A module that logs people in may take its provider's own tokens, under this word. */
+static void lint_own_tokens(struct binder *b, const struct statement *s,
+                            const struct config_provider *p)
+{
+  static const char word[] = "own_tokens";
+  for (const struct mcpauth_option *o = p->table->options; o && o->name; o++)
+    if (strcmp(o->name, word) == 0 && o->type == MCPAUTH_BOOL &&
+        *(const bool *)((const char *)p->config + o->offset))
+      lint_warning(b, "foreign-tokens", option_at(s, word),
+                   "'%s' also accepts tokens that the hub did not issue: they are good for every "
+                   "service that takes them, and end only when their provider ends them",
+                   p->name);
+}
+
 static void bind_provider(struct binder *b, struct named *n, struct config_provider *p)
 {
   size_t errors = b->f->report->errors, n_own;
@@ -158,6 +172,7 @@ static void bind_provider(struct binder *b, struct named *n, struct config_provi
   if (n->builtin)
     buf_cut(&b->text, text); /* the effective text shows what can stand in a file */
   digest_module(b, p);
+  lint_own_tokens(b, n->s, p);
   risks_end(b, &o.risks);
   copy(b, p, &o);
   n->good = b->f->report->errors == errors;

@@ -11,6 +11,7 @@
 /* Lints that may be accepted; the others name what can never be right. */
 static const char *const acceptable[] = {
     "audit-off",
+    "foreign-tokens",
     "guard-after-sufficient",
     "open-service",
     "open-service-account",

@@ -92,15 +92,19 @@ static int parse_number(const struct mcpauth_option *o, struct str word, int64_t
   return r < 0 ? -1 : in_range(o, *ret, e);
 }
 
-/* Checks that a string may stand for TYPE. */
-static int check_string(enum mcpauth_option_type type, struct str word, struct err *e)
+/* Checks that a string may stand for O. */
+static int check_string(const struct mcpauth_option *o, struct str word, struct err *e)
 {
   struct url u;
   if (word.n == 0)
     return err_set(e, "must not be empty");
-  if (type == MCPAUTH_URL)
-    return value_url(word, &u, e);
-  return type == MCPAUTH_PATH ? value_path(word, e) : 0;
+  if (o->type != MCPAUTH_URL)
+    return o->type == MCPAUTH_PATH ? value_path(word, e) : 0;
+  if (value_url(word, &u, e) < 0)
+    return -1;
+  if (o->flags & MCPAUTH_HTTPS && !u.https && !url_loopback(&u))
+    return err_set(e, "must be https:// (http:// only on loopback)");
+  return 0;
 }
 
 /* Stores WORD, whose statement is S, where the row says; the words that spell it canonically go to
@@ -113,7 +117,7 @@ static int store_word(struct binder *b, const struct mcpauth_option *o, const st
   case MCPAUTH_STRING:
   case MCPAUTH_URL:
   case MCPAUTH_PATH:
-    if (check_string(o->type, word->text, e) < 0)
+    if (check_string(o, word->text, e) < 0)
       return -1;
     *(const char **)member = bind_dup(b, word->text);
     break;
