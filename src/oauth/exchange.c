@@ -80,6 +80,14 @@ void exchange_error(struct oauth_exchange *x, int status, const char *error,
   buf_done(&b);
 }
 
+struct str exchange_methods(const struct oauth_exchange *x)
+{
+  const struct endpoint *p = x->endpoint;
+  if (p->get && p->post)
+    return STR("GET, POST");
+  return p->get ? STR("GET") : STR("POST");
+}
+
 /* ---- records */
 
 void record_member(struct buf *b, const char *key, struct str value)

@@ -24,6 +24,7 @@ struct oauth {
   const char *issuer;  /* public_url, byte for byte (RFC 8414 section 2) */
   struct clients *clients;
   struct str metadata, openid_metadata; /* metadata.c */
+  const char *page_policy; /* Content-Security-Policy of pages */
 };
 
 struct oauth_exchange {
@@ -79,6 +80,9 @@ void exchange_json(struct oauth_exchange *x, int status, struct str json);
  * 401 of a client that used Authorization a challenge. */
 void exchange_error(struct oauth_exchange *x, int status, const char *error,
                     const char *description);
+
+/* What Allow says of the endpoint. */
+struct str exchange_methods(const struct oauth_exchange *x);
 
 /* ---- records */
 

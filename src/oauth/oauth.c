@@ -4,6 +4,7 @@
 
 #include "oauth/exchange.h"
 #include "oauth/metadata.h"
+#include "oauth/pages.h"
 
 /* Every endpoint: a row that a file of this folder defines.  The first that matches answers. */
 #define ENDPOINTS(X)                                                                               \
@@ -43,7 +44,7 @@ struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
   o->o = *options;
   o->arena = arena;
   o->issuer = options->config->public_url;
-  if (metadata_init(o, e) < 0) {
+  if (metadata_init(o, e) < 0 || pages_init(o, e) < 0) {
     oauth_free(o);
     return NULL;
   }
@@ -94,12 +95,32 @@ bool oauth_has(const struct oauth *o, struct str path)
 
 static void method_not_allowed(struct oauth_exchange *x)
 {
-  const struct endpoint *p = x->endpoint;
-  const struct http_header allow = {STR("Allow"), p->get && p->post ? STR("GET, POST")
-                                                  : p->get          ? STR("GET")
-                                                                    : STR("POST")};
-  exchange_refused(x, 405, "method");
-  exchange_send(x, 405, "application/json", STR("{\"error\":\"method_not_allowed\"}\n"), &allow, 1);
+  const struct http_header allow = {STR("Allow"), exchange_methods(x)};
+  if (x->endpoint->open) {
+    exchange_refused(x, 405, "method");
+    exchange_send(x, 405, "application/json", STR("{\"error\":\"method_not_allowed\"}\n"), &allow,
+                  1);
+  } else {
+    page_error(x, &(struct page_error){.status = 405,
+                                       .title = ERROR_METHOD,
+                                       .why = ERROR_METHOD_WHY,
+                                       .now = ERROR_START_AGAIN,
+                                       .record = "method"});
+  }
+}
+
+static void wrong_type(struct oauth_exchange *x)
+{
+  if (x->endpoint->open) {
+    exchange_refused(x, 415, "media type");
+    exchange_error(x, 415, "invalid_request", "The body has not the type that belongs here.");
+  } else {
+    page_error(x, &(struct page_error){.status = 415,
+                                       .title = ERROR_METHOD,
+                                       .why = ERROR_METHOD_WHY,
+                                       .now = ERROR_START_AGAIN,
+                                       .record = "media type"});
+  }
 }
 
 static void preflight(struct oauth_exchange *x)
@@ -161,8 +182,7 @@ void oauth_body(struct oauth_exchange *x)
   if (status == 405) {
     method_not_allowed(x);
   } else if (status) {
-    exchange_refused(x, status, "media type");
-    exchange_error(x, status, "invalid_request", "The body has not the type that belongs here.");
+    wrong_type(x);
   } else if (str_is(x->rq->method, "OPTIONS")) {
     preflight(x);
   } else {

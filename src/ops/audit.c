@@ -186,7 +186,7 @@ static void refused_count(struct audit *a)
     log_error("out of memory for the timer of the audit summary");
 }
 
-void audit_refused(struct audit *a, const char *id, struct str members)
+void audit_limited(struct audit *a, const char *event, const char *id, struct str members)
 {
   struct audit_refusals *r = &a->refusals;
   int64_t now = clock_mono_ms();
@@ -195,10 +195,15 @@ void audit_refused(struct audit *a, const char *id, struct str members)
     r->second_ms = now;
     r->recorded = 0;
   }
-  if (r->recorded < AUDIT_REFUSED_A_SECOND && audit_put(a, "refused", id, members, NULL) == 0)
+  if (r->recorded < AUDIT_REFUSED_A_SECOND && audit_put(a, event, id, members, NULL) == 0)
     r->recorded++;
   else
     refused_count(a);
+}
+
+void audit_refused(struct audit *a, const char *id, struct str members)
+{
+  audit_limited(a, "refused", id, members);
 }
 
 /* ------------------------------------------------------------------ writing */

@@ -61,6 +61,8 @@ void audit_forget(struct audit *a, struct audit_ticket *t);
 /* A refusal before authentication: the first 100 of a second are recorded, the others counted by
  * one `refused_summary` record with first and last time. */
 void audit_refused(struct audit *a, const char *id, struct str members);
+/* Another event that strangers can cause as often as they like: counts into the same 100. */
+void audit_limited(struct audit *a, const char *event, const char *id, struct str members);
 /* false while the last write or sync failed: readiness. */
 bool audit_healthy(const struct audit *a);
 /* Of a writer that anchors and has no loop: call about once a second. */

@@ -15,8 +15,7 @@ static const char *const forbidden[] = {
 
 static const char *const texts[] = {
     [REDIRECT_OK] = "",
-    [REDIRECT_SYNTAX] = "A redirect URI is an absolute URI in ASCII without user information and "
-                        "dot segments, of at most 2048 bytes.",
+    [REDIRECT_SYNTAX] = "A redirect URI is an absolute URI of at most 2048 ASCII characters.",
     [REDIRECT_FRAGMENT] = "A redirect URI has no fragment.",
     [REDIRECT_SCHEME] = "A redirect URI with this scheme is never accepted.",
     [REDIRECT_HTTP] = "A redirect URI is https, or http at localhost, 127.0.0.1 or [::1].",
