@@ -110,6 +110,13 @@ int exchange_record(struct oauth_exchange *x, const char *event, struct buf *b)
   return rc;
 }
 
+void exchange_record_step(struct oauth_exchange *x, const char *event, struct buf *b)
+{
+  if (!b->failed)
+    audit_limited(x->oauth->o.audit, event, x->rq->id, buf_view(b));
+  buf_done(b);
+}
+
 void exchange_refused(struct oauth_exchange *x, int status, const char *why)
 {
   struct buf b;

@@ -91,6 +91,8 @@ struct str exchange_methods(const struct oauth_exchange *x);
 void exchange_record_begin(struct oauth_exchange *x, struct buf *b);
 void record_member(struct buf *b, const char *key, struct str value);
 int exchange_record(struct oauth_exchange *x, const char *event, struct buf *b);
+/* The same for steps that strangers can take as often as they like: recorded up to a rate. */
+void exchange_record_step(struct oauth_exchange *x, const char *event, struct buf *b);
 /* A refusal before anybody was authenticated: recorded up to a rate (audit_refused). */
 void exchange_refused(struct oauth_exchange *x, int status, const char *why);
 

@@ -57,13 +57,13 @@ static int unpack(struct str *rest, struct str *ret)
 }
 
 /* The members that are texts, in the order in which they travel. */
-enum { MEMBERS = 14 };
+enum { MEMBERS = 15 };
 
 static void texts_of(struct transaction *t, struct str *v[MEMBERS])
 {
   struct str *const all[MEMBERS] = {
       &t->id,       &t->client,  &t->digest, &t->redirect, &t->registered, &t->state,  &t->challenge,
-      &t->resource, &t->service, &t->scopes, &t->refused,  &t->provider,   &t->issuer, &t->subject};
+      &t->resource, &t->service, &t->scopes, &t->refused,  &t->provider,   &t->issuer, &t->subject, &t->hint};
   memcpy(v, all, sizeof all);
 }
 
@@ -74,7 +74,7 @@ static void pack_transaction(struct buf *b, const struct transaction *from, int6
   texts_of(&t, v);
   for (int shift = 56; shift >= 0; shift -= 8)
     buf_putc(b, (char)(expires_at >> shift & 0xff));
-  buf_putc(b, (char)((t.remember ? 1 : 0) | (t.again ? 2 : 0)));
+  buf_putc(b, (char)((t.remember ? 1 : 0) | (t.again ? 2 : 0) | (t.denied ? 4 : 0)));
   for (size_t i = 0; i < MEMBERS; i++)
     pack(b, *v[i]);
 }
@@ -89,6 +89,7 @@ static int unpack_transaction(struct str rest, struct transaction *ret)
     t.expires_at = t.expires_at << 8 | (unsigned char)rest.p[i];
   t.remember = rest.p[8] & 1;
   t.again = (rest.p[8] & 2) != 0;
+  t.denied = (rest.p[8] & 4) != 0;
   rest = str_slice(rest, 9, rest.n);
   texts_of(&t, v);
   for (size_t i = 0; i < MEMBERS; i++)

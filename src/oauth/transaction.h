@@ -36,8 +36,10 @@ struct transaction {
   struct str scopes;    /* sorted, one space between: asked for (form), agreed to (state) */
   struct str refused;   /* asked for and not offered; of forms */
   struct str provider;  /* instance; of states */
+  struct str hint;        /* login_hint, or .p NULL */
   struct str issuer, subject; /* consent was remembered for this person and nobody else; or "" */
   bool remember;        /* consent is to be remembered in this browser */
+  bool denied;          /* the person has said no */
   bool again;           /* the person must show who she is, whatever session she has */
 };
 

@@ -53,9 +53,11 @@ enum {
   LIMIT_REQUEST_ARENA = 1048576,
 
   /* the authorization server */
-  LIMIT_PARAMS = 64,  /* of a query or a form */
+  LIMIT_PARAMS = 256, /* of a query or a form */
   LIMIT_FORM = 16384, /* bytes of a form */
   LIMIT_REDIRECT_URI = 2048,
+  LIMIT_LOGIN_STATE = 2560, /* bytes of `state` on its way through an identity provider */
+  LIMIT_LOGIN_HINT = 256,
 
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,

@@ -1,0 +1,379 @@
+/* /authorize (RFC 6749 section 4.1, OAuth 2.1): judges client and redirect URI, whose failure is a
+ * page here and never a redirect (row 86), then the rest, whose failure goes back to the client;
+ * shows the consent page, or goes on where this person has agreed before (row 95). */
+#include "oauth/authorize.h"
+
+#include <string.h>
+
+#include "oauth/answer.h"
+#include "oauth/html.h"
+#include "oauth/pages.h"
+#include "ops/log.h"
+#include "store/store.h"
+
+/* One request at work; in the request's arena. */
+struct authorize {
+  struct oauth_exchange *x;
+  struct params params;
+  struct str client_id;
+  const struct oauth_client *client;
+  const struct config_service *service;
+  struct transaction t;
+  struct scope_choice scopes;
+  struct recall *recall;
+};
+
+static const char *const known[] = {
+    "client_id",     "redirect_uri", "response_type",  "response_mode",
+    "scope",         "state",        "code_challenge", "code_challenge_method",
+    "request",       "request_uri",  "prompt",         "login_hint",
+    "nonce",         NULL};
+
+void authorize_record(struct buf *b, const struct transaction *t)
+{
+  record_member(b, "client", t->client);
+  record_member(b, "redirect", t->redirect);
+  record_member(b, "service", t->service);
+  record_member(b, "scopes", t->scopes);
+  if (t->provider.n)
+    record_member(b, "provider", t->provider);
+}
+
+/* ---- pages, while nothing is known of where to send an error */
+
+static void malformed(struct authorize *a, struct str what)
+{
+  page_error(a->x, &(struct page_error){.status = 400,
+                                        .title = ERROR_REQUEST,
+                                        .why = ERROR_REQUEST_WHY,
+                                        .now = ERROR_REQUEST_NOW,
+                                        .args = {what},
+                                        .n_args = 1,
+                                        .record = "the request is malformed"});
+}
+
+static void unknown_client(struct authorize *a)
+{
+  page_error(a->x, &(struct page_error){.status = 400,
+                                        .title = ERROR_CLIENT,
+                                        .why = ERROR_CLIENT_WHY,
+                                        .now = ERROR_CLIENT_NOW,
+                                        .args = {a->client_id},
+                                        .n_args = 1,
+                                        .record = "unknown client"});
+}
+
+static void refused_client(struct authorize *a, const char *why)
+{
+  page_error(a->x, &(struct page_error){.status = 400,
+                                        .title = ERROR_CLIENT_REFUSED,
+                                        .why = ERROR_CLIENT_REFUSED_WHY,
+                                        .now = ERROR_CLIENT_REFUSED_NOW,
+                                        .args = {a->client_id, str_of(why)},
+                                        .n_args = 2,
+                                        .record = why});
+}
+
+static void refused_redirect(struct authorize *a, enum authorize_redirect e, const char *why)
+{
+  static const enum text whys[] = {
+      [AUTHORIZE_REDIRECT_MISSING] = ERROR_REDIRECT_MISSING_WHY,
+      [AUTHORIZE_REDIRECT_FOREIGN] = ERROR_REDIRECT_WHY,
+      [AUTHORIZE_REDIRECT_REFUSED] = ERROR_REDIRECT_REFUSED_WHY,
+  };
+  page_error(a->x, &(struct page_error){
+                       .status = 400,
+                       .title = ERROR_REDIRECT,
+                       .why = whys[e],
+                       .now = ERROR_REDIRECT_NOW,
+                       .args = {params_get(&a->params, "redirect_uri"), str_of(why)},
+                       .n_args = 2,
+                       .record = "redirect_uri",
+                   });
+}
+
+/* ---- errors that go back to the client */
+
+static struct answer error_answer(const struct authorize *a, const struct authorize_error *e)
+{
+  return (struct answer){.redirect = a->t.redirect,
+                         .state = a->t.state,
+                         .error = e->error,
+                         .description = e->description};
+}
+
+/* The application has to be told which service: what a person can do about it. */
+static void which_service(struct authorize *a, const struct authorize_error *e)
+{
+  struct page p;
+  const struct config *c = a->x->oauth->o.config;
+  struct answer an = error_answer(a, e);
+  page_begin(&p, a->x, ERROR_TARGET, NULL, 0, (struct str){NULL, 0});
+  page_text(&p, "p", NULL, ERROR_TARGET_WHY, NULL, 0);
+  page_text(&p, "h2", NULL, TEXT_WHAT_NOW, NULL, 0);
+  page_text(&p, "p", NULL, ERROR_TARGET_NOW, NULL, 0);
+  buf_puts(&p.b, "<ul>\n");
+  for (size_t i = 0; i < c->n_services; i++) {
+    const struct config_provider *v[AUTHORIZE_PROVIDERS];
+    if (authorize_providers(&c->services[i], v, AUTHORIZE_PROVIDERS) == 0)
+      continue;
+    buf_puts(&p.b, "<li><bdi>");
+    html_text(&p.b, str_of(c->services[i].resource));
+    buf_puts(&p.b, "</bdi></li>\n");
+  }
+  buf_puts(&p.b, "</ul>\n");
+  page_link(&p, "back", answer_url(a->x->oauth, &an, a->x->rq->arena), TEXT_BACK, true);
+  page_send(&p, 400, NULL, 0);
+}
+
+static void refuse(struct authorize *a, const struct authorize_error *e)
+{
+  struct answer an = error_answer(a, e);
+  exchange_refused(a->x, 400, e->description);
+  if (e->which_service)
+    which_service(a, e);
+  else
+    answer_send(a->x, &an, NULL, 0);
+}
+
+/* ---- consent */
+
+static void ask(struct authorize *a)
+{
+  struct consent c = {.client = a->client,
+                      .service = a->service,
+                      .transaction = &a->t,
+                      .scopes = a->scopes};
+  struct buf b;
+  exchange_record_begin(a->x, &b);
+  authorize_record(&b, &a->t);
+  exchange_record_step(a->x, "authorize", &b);
+  consent_page(a->x, &c);
+}
+
+/* Consent that was given before: looked up for the person that this browser remembers. */
+struct recall {
+  struct authorize *a; /* the loop's */
+  struct store_task *task;
+  struct arena *arena;
+  struct store_consent consent;
+  struct person person;
+  enum store_result result;
+};
+
+static int recall_work(void *arg, struct store_db *db)
+{
+  struct recall *r = arg;
+  r->result = store_consent_covers(db, &r->consent);
+  return r->result == STORE_FAILED ? -1 : 0;
+}
+
+static void recall_done(void *arg, bool stored)
+{
+  struct recall *r = arg;
+  struct authorize *a = r->a;
+  exchange_waited(a->x);
+  /* Whatever goes wrong here, the person is asked. */
+  if (!stored || r->result != STORE_OK) {
+    ask(a);
+    return;
+  }
+  a->t.issuer = arena_str(a->x->rq->arena, r->person.issuer);
+  a->t.subject = arena_str(a->x->rq->arena, r->person.subject);
+  a->t.provider = arena_str(a->x->rq->arena, r->person.provider);
+  a->t.remember = true;
+  struct buf b;
+  exchange_record_begin(a->x, &b);
+  authorize_record(&b, &a->t);
+  buf_puts(&b, ",\"remembered\":true");
+  exchange_record_step(a->x, "authorize", &b);
+  consent_given(a->x, &a->t);
+}
+
+static void recall_release(void *arg)
+{
+  struct recall *r = arg;
+  arena_free(r->arena);
+}
+
+static void recall_cancel(void *waiting)
+{
+  struct recall *r = waiting;
+  store_cancel(r->task);
+}
+
+static struct recall *recall_new(struct authorize *a, const struct person *p)
+{
+  struct arena *arena = arena_new(KIB(64));
+  struct recall *r = arena ? arena_new_of(arena, struct recall) : NULL;
+  if (r == NULL) {
+    arena_free(arena);
+    return NULL;
+  }
+  struct str redirect = a->t.registered.p ? a->t.registered : a->t.redirect;
+  r->a = a;
+  r->arena = arena;
+  r->person = (struct person){arena_str(arena, p->issuer), arena_str(arena, p->subject),
+                              arena_str(arena, p->provider)};
+  r->consent = (struct store_consent){.issuer = r->person.issuer,
+                                      .subject = r->person.subject,
+                                      .client = arena_str(arena, a->t.client),
+                                      .redirect = arena_str(arena, redirect),
+                                      .service = arena_str(arena, a->t.service),
+                                      .scopes = arena_str(arena, a->t.scopes)};
+  return r;
+}
+
+/* Row 95: a page that another site has opened never goes on by itself. */
+static bool opened_by_person(const struct oauth_exchange *x)
+{
+  struct str site = http_header(x->rq, "Sec-Fetch-Site");
+  return str_is(site, "none") || str_is(site, "same-origin");
+}
+
+static void ask_or_recall(struct authorize *a)
+{
+  struct person p;
+  struct str prompt = params_get(&a->params, "prompt");
+  if (prompt.p || !opened_by_person(a->x) || !person_read(a->x, a->x->rq->arena, &p) ||
+      !authorize_find_provider(a->service, p.provider)) {
+    ask(a);
+    return;
+  }
+  struct recall *r = recall_new(a, &p);
+  if (r)
+    r->task = store_submit(a->x->oauth->o.store, STORE_READ, recall_work, recall_done,
+                           recall_release, r);
+  if (r == NULL || r->task == NULL) {
+    if (r)
+      arena_free(r->arena);
+    ask(a);
+    return;
+  }
+  exchange_wait(a->x, recall_cancel, r);
+}
+
+/* ---- the request */
+
+static int fill(struct authorize *a)
+{
+  const struct params *p = &a->params;
+  struct transaction *t = &a->t;
+  struct arena *arena = a->x->rq->arena;
+  struct str hint = params_get(p, "login_hint");
+  t->client = a->client_id;
+  t->digest = (struct str){(const char *)a->client->digest, sizeof a->client->digest};
+  t->challenge = params_get(p, "code_challenge");
+  t->resource = params_get(p, "resource");
+  t->service = str_of(a->service->name);
+  t->scopes = scopes_text(&a->scopes.offered, arena);
+  t->refused = scopes_text(&a->scopes.refused, arena);
+  t->again = params_get(p, "prompt").p != NULL;
+  if (hint.n <= LIMIT_LOGIN_HINT)
+    t->hint = hint;
+  return t->scopes.p && t->refused.p ? transaction_id(arena, &t->id) : -1;
+}
+
+/* Whether `state` for the provider can carry all of it. */
+static bool fits(struct authorize *a)
+{
+  struct str path;
+  const char *cookie;
+  struct transaction t = a->t;
+  t.provider = STR("provider");
+  return consent_next(a->x, &t, &path, &cookie) == 0;
+}
+
+static void judged(struct authorize *a)
+{
+  const struct config *c = a->x->oauth->o.config;
+  static const struct authorize_error large = {"invalid_request", "The request is too long.",
+                                               false};
+  if (scopes_choose(c, a->service, a->client, params_get(&a->params, "scope"), a->x->rq->arena,
+                    &a->scopes) < 0 ||
+      fill(a) < 0)
+    page_ours(a->x, 500, "out of memory");
+  else if (!fits(a))
+    refuse(a, &large);
+  else
+    ask_or_recall(a);
+}
+
+static void judge(struct authorize *a)
+{
+  const struct config *c = a->x->oauth->o.config;
+  const char *why = "";
+  enum authorize_redirect r = authorize_redirect(c, a->client, &a->params, &a->t, &why);
+  if (r != AUTHORIZE_REDIRECT_OK) {
+    refused_redirect(a, r, why);
+    return;
+  }
+  a->t.state = params_get(&a->params, "state");
+  struct authorize_error e = authorize_protocol(&a->params, a->client);
+  if (e.error == NULL)
+    e = authorize_service(c, &a->params, &a->service);
+  if (e.error)
+    refuse(a, &e);
+  else
+    judged(a);
+}
+
+static void on_client(void *arg, enum client_status status, const struct oauth_client *client,
+                      const char *why)
+{
+  struct authorize *a = arg;
+  exchange_waited(a->x);
+  a->client = client;
+  switch (status) {
+  case CLIENT_FOUND:
+    judge(a);
+    return;
+  case CLIENT_UNKNOWN:
+    unknown_client(a);
+    return;
+  case CLIENT_REFUSED:
+    refused_client(a, why);
+    return;
+  case CLIENT_UNAVAILABLE:
+    break;
+  }
+  log_warn("request %s: client: %s", a->x->rq->id, why);
+  page_ours(a->x, 503, "the client cannot be looked up");
+}
+
+static void cancel_client(void *waiting)
+{
+  client_cancel(waiting);
+}
+
+static void authorize_run(struct oauth_exchange *x)
+{
+  struct authorize *a = arena_new_of(x->rq->arena, struct authorize);
+  if (a == NULL) {
+    page_ours(x, 500, "out of memory");
+    return;
+  }
+  a->x = x;
+  if (exchange_params(x, &a->params) < 0) {
+    malformed(a, STR("?"));
+    return;
+  }
+  const char *twice = params_twice(&a->params, known);
+  a->client_id = params_get(&a->params, "client_id");
+  if (twice || a->client_id.p == NULL || a->client_id.n > LIMIT_CLIENT) {
+    malformed(a, str_of(twice ? twice : "client_id"));
+    return;
+  }
+  struct client_run *r =
+      client_find(x->oauth, x->rq->arena, a->client_id, CLIENT_AT_AUTHORIZE, on_client, a);
+  if (r)
+    exchange_wait(x, cancel_client, r);
+}
+
+const struct endpoint endpoint_authorize = {
+    .name = "authorize",
+    .path = "/authorize",
+    .match = MATCH_EXACT,
+    .get = true,
+    .run = authorize_run,
+};
