@@ -23,11 +23,13 @@ struct authorize {
   struct recall *recall;
 };
 
-static const char *const known[] = {
-    "client_id",     "redirect_uri", "response_type",  "response_mode",
-    "scope",         "state",        "code_challenge", "code_challenge_method",
-    "request",       "request_uri",  "prompt",         "login_hint",
-    "nonce",         NULL};
+static const char *const known[] = {"client_id",      "redirect_uri",
+                                    "response_type",  "response_mode",
+                                    "scope",          "state",
+                                    "code_challenge", "code_challenge_method",
+                                    "request",        "request_uri",
+                                    "prompt",         "login_hint",
+                                    "nonce",          NULL};
 
 void authorize_record(struct buf *b, const struct transaction *t)
 {
@@ -140,10 +142,8 @@ static void refuse(struct authorize *a, const struct authorize_error *e)
 
 static void ask(struct authorize *a)
 {
-  struct consent c = {.client = a->client,
-                      .service = a->service,
-                      .transaction = &a->t,
-                      .scopes = a->scopes};
+  struct consent c = {
+      .client = a->client, .service = a->service, .transaction = &a->t, .scopes = a->scopes};
   struct buf b;
   exchange_record_begin(a->x, &b);
   authorize_record(&b, &a->t);
@@ -242,8 +242,8 @@ static void ask_or_recall(struct authorize *a)
   }
   struct recall *r = recall_new(a, &p);
   if (r)
-    r->task = store_submit(a->x->oauth->o.store, STORE_READ, recall_work, recall_done,
-                           recall_release, r);
+    r->task =
+        store_submit(a->x->oauth->o.store, STORE_READ, recall_work, recall_done, recall_release, r);
   if (r == NULL || r->task == NULL) {
     if (r)
       arena_free(r->arena);
@@ -254,6 +254,28 @@ static void ask_or_recall(struct authorize *a)
 }
 
 /* ---- the request */
+
+/* What depends on who the person is cannot be judged before she has signed in. */
+static int choose_scopes(struct authorize *a, const struct config *c)
+{
+  struct str asked = params_get(&a->params, "scope");
+  struct scope_set all, *refused = &a->scopes.refused;
+  struct arena *arena = a->x->rq->arena;
+  if (scopes_asked(c, a->service, &a->client->scopes, asked, arena, &a->scopes.offered) < 0 ||
+      scopes_asked(c, a->service, NULL, asked, arena, &all) < 0)
+    return -1;
+  *refused = (struct scope_set){all.n ? arena_array(arena, all.n, sizeof all.v[0]) : NULL, 0};
+  if (all.n && refused->v == NULL)
+    return -1;
+  for (size_t i = 0; i < all.n; i++) {
+    bool offered = false;
+    for (size_t k = 0; k < a->scopes.offered.n; k++)
+      offered = offered || a->scopes.offered.v[k] == all.v[i];
+    if (!offered)
+      refused->v[refused->n++] = all.v[i];
+  }
+  return 0;
+}
 
 static int fill(struct authorize *a)
 {
@@ -289,9 +311,7 @@ static void judged(struct authorize *a)
   const struct config *c = a->x->oauth->o.config;
   static const struct authorize_error large = {"invalid_request", "The request is too long.",
                                                false};
-  if (scopes_choose(c, a->service, a->client, params_get(&a->params, "scope"), a->x->rq->arena,
-                    &a->scopes) < 0 ||
-      fill(a) < 0)
+  if (choose_scopes(a, c) < 0 || fill(a) < 0)
     page_ours(a->x, 500, "out of memory");
   else if (!fits(a))
     refuse(a, &large);

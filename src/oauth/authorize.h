@@ -27,11 +27,13 @@ enum authorize_redirect {
   AUTHORIZE_REDIRECT_REFUSED, /* registered, but not acceptable (any more): *RET_WHY */
 };
 /* Sets T->redirect and T->registered. */
-enum authorize_redirect authorize_redirect(const struct config *c, const struct oauth_client *client,
+enum authorize_redirect authorize_redirect(const struct config *c,
+                                           const struct oauth_client *client,
                                            const struct params *p, struct transaction *t,
                                            const char **ret_why);
 /* What must hold whatever the service is: response_type, PKCE, what we do not do. */
-struct authorize_error authorize_protocol(const struct params *p, const struct oauth_client *client);
+struct authorize_error authorize_protocol(const struct params *p,
+                                          const struct oauth_client *client);
 /* The service that `resource` means, or the only one there is. */
 struct authorize_error authorize_service(const struct config *c, const struct params *p,
                                          const struct config_service **ret);
@@ -50,6 +52,10 @@ const struct config_provider *authorize_find_provider(const struct config_servic
                                                       struct str name);
 
 /* ---- consent_page.c, consent.c */
+
+struct scope_choice {
+  struct scope_set offered, refused; /* refused: asked for, and not to be had by this client */
+};
 
 struct consent {
   const struct oauth_client *client;

@@ -23,7 +23,8 @@ static enum authorize_redirect judge_redirect(const struct config *c,
   return e == REDIRECT_OK ? AUTHORIZE_REDIRECT_OK : AUTHORIZE_REDIRECT_REFUSED;
 }
 
-enum authorize_redirect authorize_redirect(const struct config *c, const struct oauth_client *client,
+enum authorize_redirect authorize_redirect(const struct config *c,
+                                           const struct oauth_client *client,
                                            const struct params *p, struct transaction *t,
                                            const char **ret_why)
 {
@@ -55,8 +56,8 @@ static bool is_challenge(struct str s)
 {
   for (size_t i = 0; i < s.n; i++) {
     char c = s.p[i];
-    if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-        c != '-' && c != '_')
+    if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' &&
+        c != '_')
       return false;
   }
   return s.n == 43;
@@ -177,8 +178,8 @@ struct authorize_error authorize_service(const struct config *c, const struct pa
   if (resource.p && found == NULL)
     return refuse("invalid_target", "resource is no service of this hub.");
   if (resource.p == NULL && (found = implied_service(c)) == NULL)
-    return (struct authorize_error){
-        "invalid_target", "resource is missing, and there are several services.", true};
+    return (struct authorize_error){"invalid_target",
+                                    "resource is missing, and there are several services.", true};
   if (!logs_in(found))
     return refuse("invalid_target", "Nobody can log in to this service here.");
   *ret = found;

@@ -20,9 +20,8 @@ static int restart(struct arrival *v, bool again, struct str *ret_path, const ch
 {
   struct transaction t = v->t;
   t.again = again;
-  return transaction_id(v->x->rq->arena, &t.id) < 0
-             ? -1
-             : consent_next(v->x, &t, ret_path, ret_cookie);
+  return transaction_id(v->x->rq->arena, &t.id) < 0 ? -1
+                                                    : consent_next(v->x, &t, ret_path, ret_cookie);
 }
 
 void callback_error(struct arrival *v, const struct arrival_error *e)
@@ -119,15 +118,20 @@ static void on_finished(void *arg, const struct login_outcome *o)
   log_info("request %s: login through '%s': %s", v->x->rq->id, v->provider->name, o->reason);
   e.record = o->reason && o->reason[0] ? o->reason : "the provider refused";
   if (o->result == MCPAUTH_DENY) {
-    e = (struct arrival_error){403,   ERROR_DENIED, ERROR_DENIED_WHY,
-                               ERROR_DENIED_NOW,    e.arg,
-                               true,  "access_denied", "This account may not sign in here.",
-                               e.record};
+    e = (struct arrival_error){
+        403,     ERROR_DENIED, ERROR_DENIED_WHY, ERROR_DENIED_NOW,
+        e.arg,   true,         "access_denied",  "This account may not sign in here.",
+        e.record};
   } else if (o->result == MCPAUTH_UNAVAIL) {
-    e = (struct arrival_error){503,   ERROR_UNAVAILABLE, ERROR_UNAVAILABLE_WHY,
-                               ERROR_UNAVAILABLE_NOW,    e.arg,
-                               false, "temporarily_unavailable",
-                               "The identity provider cannot be asked now.", e.record};
+    e = (struct arrival_error){503,
+                               ERROR_UNAVAILABLE,
+                               ERROR_UNAVAILABLE_WHY,
+                               ERROR_UNAVAILABLE_NOW,
+                               e.arg,
+                               false,
+                               "temporarily_unavailable",
+                               "The identity provider cannot be asked now.",
+                               e.record};
   } else {
     e = (struct arrival_error){o->result == MCPAUTH_INVALID ? 400 : 502,
                                ERROR_LOGIN,
@@ -179,8 +183,8 @@ static int login_of(struct arrival *v, struct mcpauth_login *l)
       .code_verifier = arena_dup(a, str_of(text[2])),
       .again = v->t.again,
   };
-  return l->callback && l->state && l->nonce && l->code_challenge && l->code &&
-                 l->code_verifier && text[2][0]
+  return l->callback && l->state && l->nonce && l->code_challenge && l->code && l->code_verifier &&
+                 text[2][0]
              ? list_of(v, &l->parameters)
              : -1;
 }

@@ -3,7 +3,9 @@
 #ifndef OAUTH_CALLBACK_H
 #define OAUTH_CALLBACK_H
 
+#include "auth/login.h"
 #include "oauth/authorize.h"
+#include "oauth/pages.h"
 #include "store/store.h"
 
 enum { CODE_S = 60 }; /* row 91 */

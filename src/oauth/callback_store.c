@@ -3,6 +3,7 @@
  * that no code exists without its record (row 192).  See callback.h. */
 #include "oauth/callback.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -72,8 +73,7 @@ void callback_mark(struct arrival *v)
     memcpy(m->bytes, v->t.id.p, TRANSACTION_ID);
     m->id = (struct str){m->bytes, TRANSACTION_ID};
     m->expires_at = v->t.expires_at;
-    m->task =
-        store_submit(v->x->oauth->o.store, STORE_WRITE, mark_work, mark_done, free, m);
+    m->task = store_submit(v->x->oauth->o.store, STORE_WRITE, mark_work, mark_done, free, m);
   }
   if (m == NULL || m->task == NULL) {
     free(m);
@@ -101,8 +101,8 @@ struct finish {
 static int keep(struct finish *f, struct store_db *db)
 {
   /* A consent that was only remembered may have been taken back meanwhile. */
-  f->result = f->recalled ? store_consent_covers(db, &f->consent)
-                          : store_consent_put(db, &f->consent);
+  f->result =
+      f->recalled ? store_consent_covers(db, &f->consent) : store_consent_put(db, &f->consent);
   if (f->result == STORE_OK && f->has_tokens)
     f->result = store_upstream_put(db, &f->link, &f->upstream, -1);
   if (f->result == STORE_OK && f->registered)
@@ -136,10 +136,8 @@ static size_t cookies(struct arrival *v, struct http_header out[2])
 static void ask_again(struct arrival *v)
 {
   struct transaction t = v->t;
-  struct consent c = {.client = v->client,
-                      .service = v->service,
-                      .transaction = &t,
-                      .another = true};
+  struct consent c = {
+      .client = v->client, .service = v->service, .transaction = &t, .another = true};
   struct arena *a = v->x->rq->arena;
   t.issuer = t.subject = t.provider = t.refused = STR("");
   t.remember = false;
@@ -324,9 +322,9 @@ static int record(struct arrival *v)
   record_member(&b, "subject", str_of(v->who->subject));
   record_member(&b, "grant", v->finish->code.grant.id);
   v->ticket = (struct audit_ticket){.written = on_written};
-  int rc = b.failed ? -1
-                    : audit_put(v->x->oauth->o.audit, "login", v->x->rq->id, buf_view(&b),
-                                &v->ticket);
+  int rc = b.failed
+               ? -1
+               : audit_put(v->x->oauth->o.audit, "login", v->x->rq->id, buf_view(&b), &v->ticket);
   buf_done(&b);
   return rc;
 }
@@ -335,21 +333,21 @@ static int record(struct arrival *v)
 
 static bool same_person(const struct arrival *v)
 {
-  return v->t.issuer.n == 0 || (str_is(v->t.issuer, v->who->issuer) &&
-                                str_is(v->t.subject, v->who->subject));
+  return v->t.issuer.n == 0 ||
+         (str_is(v->t.issuer, v->who->issuer) && str_is(v->t.subject, v->who->subject));
 }
 
 /* What was agreed to and the person may hold. */
 static int entitled(struct arrival *v, bool *ret_nothing)
 {
-  struct scope_set agreed;
+  const struct config *c = v->x->oauth->o.config;
+  struct scope_set agreed, held;
   struct arena *a = v->x->rq->arena;
-  if (scopes_parse(v->x->oauth->o.config, v->t.scopes, a, &agreed) < 0)
+  if (scopes_parse(c, v->t.scopes, a, &agreed) < 0 ||
+      scopes_entitled(c, v->who, v->who->claims, v->x->address, &agreed, a, &held, NULL) < 0)
     return -1;
-  size_t asked = agreed.n;
-  scopes_entitled(v->x->oauth->o.config, v->who, v->x->address, &agreed);
-  *ret_nothing = asked && agreed.n == 0;
-  v->scopes = scopes_text(&agreed, a);
+  *ret_nothing = agreed.n && held.n == 0;
+  v->scopes = scopes_text(&held, a);
   return v->scopes.p ? 0 : -1;
 }
 

@@ -60,8 +60,7 @@ static void facts(struct page *p, const struct consent *c, struct str name,
   bool own = c->client->kind == CLIENT_CONFIGURED;
   buf_puts(&p->b, "<dl>\n");
   fact(p, TEXT_APPLICATION, name, own ? STR("") : str_of(c->client->id));
-  fact(p, TEXT_SERVICE, str_of(s->resource_name ? s->resource_name : s->name),
-       str_of(s->resource));
+  fact(p, TEXT_SERVICE, str_of(s->resource_name ? s->resource_name : s->name), str_of(s->resource));
   fact(p, TEXT_GOES_TO, r->place, c->transaction->redirect);
   buf_puts(&p->b, "</dl>\n");
   provenance(p, c->client);
@@ -183,8 +182,8 @@ void consent_page(struct oauth_exchange *x, const struct consent *c)
   struct page p;
   struct redirect r;
   struct buf sealed;
-  struct str service = str_of(c->service->resource_name ? c->service->resource_name
-                                                        : c->service->name);
+  struct str service =
+      str_of(c->service->resource_name ? c->service->resource_name : c->service->name);
   buf_init(&sealed, KIB(16));
   if (redirect_parse(c->transaction->redirect, true, &r) != REDIRECT_OK ||
       transaction_seal(x->oauth, TRANSACTION_FORM, c->transaction, &sealed, NULL) < 0) {

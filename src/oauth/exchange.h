@@ -24,7 +24,7 @@ struct oauth {
   const char *issuer;  /* public_url, byte for byte (RFC 8414 section 2) */
   struct clients *clients;
   struct str metadata, openid_metadata; /* metadata.c */
-  const char *page_policy; /* Content-Security-Policy of pages */
+  const char *page_policy;              /* Content-Security-Policy of pages */
 };
 
 struct oauth_exchange {

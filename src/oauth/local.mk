@@ -1,11 +1,22 @@
 libcore_a_SOURCES += \
+  src/oauth/answer.c src/oauth/answer.h \
+  src/oauth/authorize.c src/oauth/authorize.h \
+  src/oauth/authorize_request.c \
+  src/oauth/callback.c src/oauth/callback.h \
+  src/oauth/callback_store.c \
   src/oauth/client.h \
+  src/oauth/consent.c \
+  src/oauth/consent_page.c \
   src/oauth/exchange.c src/oauth/exchange.h \
+  src/oauth/html.c src/oauth/html.h \
   src/oauth/json_text.c src/oauth/json_text.h \
+  src/oauth/language.c src/oauth/language.h \
   src/oauth/metadata.c src/oauth/metadata.h \
   src/oauth/oauth.c src/oauth/oauth.h \
+  src/oauth/pages.c src/oauth/pages.h \
   src/oauth/params.c src/oauth/params.h \
   src/oauth/resource.c src/oauth/resource.h \
-  src/oauth/scopes.c src/oauth/scopes.h
+  src/oauth/scopes.c src/oauth/scopes.h \
+  src/oauth/transaction.c src/oauth/transaction.h
 UNIT_TESTS += tests/unit/test_params
 tests_unit_test_params_SOURCES = tests/unit/test_params.c

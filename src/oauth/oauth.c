@@ -12,7 +12,11 @@
   X(openid)                                                                                        \
   X(metadata_end)                                                                                  \
   X(openid_end)                                                                                    \
-  X(jwks)
+  X(jwks)                                                                                          \
+  X(authorize)                                                                                     \
+  X(consent)                                                                                       \
+  X(next)                                                                                          \
+  X(callback)
 
 #define X(name) extern const struct endpoint endpoint_##name;
 ENDPOINTS(X)

@@ -12,8 +12,8 @@
 
 enum { SEALED_MAX = 8192, PERSON_S = 30 * 86400 };
 
-static const char *const labels[] = {[TRANSACTION_FORM] = "login form",
-                                     [TRANSACTION_STATE] = "login state"};
+static const char *const labels[] = {
+    [TRANSACTION_FORM] = "login form", [TRANSACTION_STATE] = "login state"};
 static const char cookie_label[] = "login cookie", person_label[] = "login person";
 
 int transaction_id(struct arena *a, struct str *ret)
@@ -61,9 +61,10 @@ enum { MEMBERS = 15 };
 
 static void texts_of(struct transaction *t, struct str *v[MEMBERS])
 {
-  struct str *const all[MEMBERS] = {
-      &t->id,       &t->client,  &t->digest, &t->redirect, &t->registered, &t->state,  &t->challenge,
-      &t->resource, &t->service, &t->scopes, &t->refused,  &t->provider,   &t->issuer, &t->subject, &t->hint};
+  struct str *const all[MEMBERS] = {&t->id,         &t->client,  &t->digest,    &t->redirect,
+                                    &t->registered, &t->state,   &t->challenge, &t->resource,
+                                    &t->service,    &t->scopes,  &t->refused,   &t->provider,
+                                    &t->issuer,     &t->subject, &t->hint};
   memcpy(v, all, sizeof all);
 }
 
@@ -266,7 +267,8 @@ const char *person_cookie(const struct oauth *o, const struct person *p, struct 
 bool person_read(const struct oauth_exchange *x, struct arena *a, struct person *ret)
 {
   struct person p;
-  struct str plain = open_text(x->oauth, person_label, exchange_cookie(x, person_name(x->oauth)), a);
+  struct str plain =
+      open_text(x->oauth, person_label, exchange_cookie(x, person_name(x->oauth)), a);
   if (plain.p == NULL || unpack(&plain, &p.issuer) < 0 || unpack(&plain, &p.subject) < 0 ||
       unpack(&plain, &p.provider) < 0 || plain.n || p.issuer.n == 0 || p.subject.n == 0)
     return false;

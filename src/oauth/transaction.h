@@ -25,22 +25,22 @@ enum {
 struct transaction {
   struct str id;
   int64_t expires_at;
-  struct str client;    /* client_id */
-  struct str digest;    /* of the client, 32 bytes: it must not have become another */
-  struct str redirect;  /* byte for byte as it was asked with */
-  struct str registered; /* the registered redirect URI that it matched */
-  struct str state;     /* the client's; .p NULL when it sent none */
-  struct str challenge; /* S256 */
-  struct str resource;  /* as it was asked with; .p NULL when it was not */
-  struct str service;   /* name */
-  struct str scopes;    /* sorted, one space between: asked for (form), agreed to (state) */
-  struct str refused;   /* asked for and not offered; of forms */
-  struct str provider;  /* instance; of states */
-  struct str hint;        /* login_hint, or .p NULL */
+  struct str client;          /* client_id */
+  struct str digest;          /* of the client, 32 bytes: it must not have become another */
+  struct str redirect;        /* byte for byte as it was asked with */
+  struct str registered;      /* the registered redirect URI that it matched */
+  struct str state;           /* the client's; .p NULL when it sent none */
+  struct str challenge;       /* S256 */
+  struct str resource;        /* as it was asked with; .p NULL when it was not */
+  struct str service;         /* name */
+  struct str scopes;          /* sorted, one space between: asked for (form), agreed to (state) */
+  struct str refused;         /* asked for and not offered; of forms */
+  struct str provider;        /* instance; of states */
+  struct str hint;            /* login_hint, or .p NULL */
   struct str issuer, subject; /* consent was remembered for this person and nobody else; or "" */
-  bool remember;        /* consent is to be remembered in this browser */
-  bool denied;          /* the person has said no */
-  bool again;           /* the person must show who she is, whatever session she has */
+  bool remember;              /* consent is to be remembered in this browser */
+  bool denied;                /* the person has said no */
+  bool again;                 /* the person must show who she is, whatever session she has */
 };
 
 enum transaction_kind { TRANSACTION_FORM = 1, TRANSACTION_STATE };

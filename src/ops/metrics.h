@@ -46,6 +46,14 @@
     "Key set fetches")                                                                             \
   X(METRIC_JWKS_FAILURES, counter, "mcpauth_jwks_fetches_total", "result=\"failed\"",              \
     "Key set fetches")                                                                             \
+  X(METRIC_CONSENTS_GIVEN, counter, "mcpauth_consents_total", "answer=\"allow\"",                  \
+    "Consent pages that were answered")                                                            \
+  X(METRIC_CONSENTS_DENIED, counter, "mcpauth_consents_total", "answer=\"deny\"",                  \
+    "Consent pages that were answered")                                                            \
+  X(METRIC_LOGINS_BEGUN, counter, "mcpauth_logins_total", "step=\"begun\"", "Logins of people")    \
+  X(METRIC_LOGINS_FINISHED, counter, "mcpauth_logins_total", "step=\"finished\"",                  \
+    "Logins of people")                                                                            \
+  X(METRIC_LOGINS_FAILED, counter, "mcpauth_logins_total", "step=\"failed\"", "Logins of people")  \
   X(METRIC_RELOADS, counter, "mcpauth_reloads_total", "result=\"ok\"", "Reloads")                  \
   X(METRIC_RELOADS_FAILED, counter, "mcpauth_reloads_total", "result=\"failed\"", "Reloads")       \
   X(METRIC_WORKERS, gauge, "mcpauth_workers", "", "Workers that serve")                            \
