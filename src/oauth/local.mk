@@ -20,3 +20,9 @@ libcore_a_SOURCES += \
   src/oauth/transaction.c src/oauth/transaction.h
 UNIT_TESTS += tests/unit/test_params
 tests_unit_test_params_SOURCES = tests/unit/test_params.c
+UNIT_TESTS += tests/unit/test_html
+tests_unit_test_html_SOURCES = tests/unit/test_html.c
+UNIT_TESTS += tests/unit/test_authorize_request
+tests_unit_test_authorize_request_SOURCES = tests/unit/test_authorize_request.c
+UNIT_TESTS += tests/unit/test_transaction
+tests_unit_test_transaction_SOURCES = tests/unit/test_transaction.c

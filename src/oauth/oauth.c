@@ -12,11 +12,7 @@
   X(openid)                                                                                        \
   X(metadata_end)                                                                                  \
   X(openid_end)                                                                                    \
-  X(jwks)                                                                                          \
-  X(authorize)                                                                                     \
-  X(consent)                                                                                       \
-  X(next)                                                                                          \
-  X(callback)
+  X(jwks)
 
 #define X(name) extern const struct endpoint endpoint_##name;
 ENDPOINTS(X)
