@@ -457,6 +457,18 @@ struct auth_run *auth_start(struct auth *a, const struct auth_request *rq, auth_
   return advance(r) ? NULL : r;
 }
 
+bool auth_knows(struct auth *a, const struct auth_request *rq)
+{
+  const struct config_stack *s = &rq->service->stack;
+  struct auth_run r = {.auth = a, .rq = *rq};
+  if (rq->credential == NULL)
+    return false;
+  for (size_t i = 0; i < s->n_auth; i++)
+    if (identify_cached(a->identify, prepare(&r, &s->auth[i])))
+      return true;
+  return false;
+}
+
 void auth_cancel(struct auth_run *r)
 {
   if (r == NULL)

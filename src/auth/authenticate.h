@@ -55,6 +55,8 @@ typedef void auth_done_fn(void *arg, const struct auth_outcome *outcome);
 struct auth_run *auth_start(struct auth *a, const struct auth_request *rq, auth_done_fn *done,
                             void *arg);
 void auth_cancel(struct auth_run *r);
+/* Whether a line of the stack knows the credential already, so that to verify it costs nothing. */
+bool auth_knows(struct auth *a, const struct auth_request *rq);
 
 /* The worker's side.  START_ERROR: a provider's start failed; the worker must not serve. */
 struct auth_options {

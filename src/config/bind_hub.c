@@ -35,6 +35,8 @@ struct hub_options {
   int64_t workers, job_threads, drain_timeout, watchdog, max_generations;
   int64_t header_timeout, body_timeout, keepalive_timeout, stall_timeout;
   int64_t max_connections, max_connections_per_address, body_budget;
+  int64_t requests_per_principal, requests_per_client, requests_per_address;
+  int64_t open_per_principal, open_per_client, open_per_address, failures_per_address;
   struct config_words trusted_proxy, allow_origin;
   const char *ca_file, *egress_proxy;
   struct audit_choice audit;
@@ -285,6 +287,28 @@ static const struct option_spec rows[] = {
     OPTION("max_connections_per_address", MCPAUTH_INTEGER, "NUMBER",
            "connections of one address at a worker; trusted proxies are exempt",
            AT(max_connections_per_address), .fallback = "256", .min = 1, .max = 1000000),
+    OPTION("max_requests_per_principal", MCPAUTH_INTEGER, "NUMBER",
+           "requests a second of one principal, over all workers; 0: no limit",
+           AT(requests_per_principal), .fallback = "0", .min = 0, .max = 1000000),
+    OPTION("max_requests_per_client", MCPAUTH_INTEGER, "NUMBER",
+           "the same of one client of an issuer", AT(requests_per_client), .fallback = "0",
+           .min = 0, .max = 1000000),
+    OPTION("max_requests_per_address", MCPAUTH_INTEGER, "NUMBER",
+           "the same of one address; of IPv6 by /64", AT(requests_per_address), .fallback = "0",
+           .min = 0, .max = 1000000),
+    OPTION("max_open_per_principal", MCPAUTH_INTEGER, "NUMBER",
+           "calls and streams of one principal that are open at once, over all workers; 0: no "
+           "limit",
+           AT(open_per_principal), .fallback = "0", .min = 0, .max = 60000),
+    OPTION("max_open_per_client", MCPAUTH_INTEGER, "NUMBER", "the same of one client of an issuer",
+           AT(open_per_client), .fallback = "0", .min = 0, .max = 60000),
+    OPTION("max_open_per_address", MCPAUTH_INTEGER, "NUMBER",
+           "the same of one address; of IPv6 by /64", AT(open_per_address), .fallback = "0",
+           .min = 0, .max = 60000),
+    OPTION("max_failures_per_address", MCPAUTH_INTEGER, "NUMBER",
+           "unknown or forged credentials a minute of one address at one service; whoever is over "
+           "it waits before the next is verified; 0: no limit",
+           AT(failures_per_address), .fallback = "60", .min = 0, .max = 1000000),
     OPTION("body_budget", MCPAUTH_SIZE, "SIZE", "buffered bodies of a worker together",
            AT(body_budget), .fallback = "256m", .min = 1 << 16, .max = (int64_t)1 << 40),
     STATEMENT("trusted_proxy", custom_trusted_proxy, "NETWORK ...",
@@ -338,6 +362,13 @@ static void copy_limits(struct config_limits *l, const struct hub_options *o)
       .body_timeout_ms = o->body_timeout,
       .keepalive_timeout_ms = o->keepalive_timeout,
       .stall_timeout_ms = o->stall_timeout,
+      .requests_per_principal = (unsigned)o->requests_per_principal,
+      .requests_per_client = (unsigned)o->requests_per_client,
+      .requests_per_address = (unsigned)o->requests_per_address,
+      .open_per_principal = (unsigned)o->open_per_principal,
+      .open_per_client = (unsigned)o->open_per_client,
+      .open_per_address = (unsigned)o->open_per_address,
+      .failures_per_address = (unsigned)o->failures_per_address,
       .body_budget = (size_t)o->body_budget,
   };
 }

@@ -193,7 +193,11 @@ struct config_limits {
   int64_t body_timeout_ms;              /* 60 s, absolute */
   int64_t keepalive_timeout_ms;         /* 60 s idle between requests */
   int64_t stall_timeout_ms;             /* 30 s: client reads nothing while bytes wait for it */
-  size_t body_budget;                   /* a worker's buffered bodies together; 256 MiB */
+  /* over all workers; 0: no limit */
+  unsigned requests_per_principal, requests_per_client, requests_per_address; /* a second */
+  unsigned open_per_principal, open_per_client, open_per_address;             /* at once */
+  unsigned failures_per_address; /* credentials that are no good, a minute, at one service; 60 */
+  size_t body_budget;            /* a worker's buffered bodies together; 256 MiB */
 };
 
 struct config {

@@ -51,6 +51,6 @@ bool still_allowed(struct exchange *x, const struct grant *g)
 
 void decide(struct exchange *x)
 {
-  if (understand(x) && own_session(x))
+  if (understand(x) && own_session(x) && limit_open(x))
     record_and_forward(x);
 }

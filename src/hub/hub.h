@@ -6,6 +6,7 @@
  *   route.c     which service or document a request is for; Host
  *   origin.c    Origin and CORS
  *   refuse.c    refusals: status, body, challenge
+ *   limit.c     limits per caller
  *   record.c    audit records
  *   forward.c   the exchange with the upstream, both directions
  *   session.c   ids of sessions, sealed to whom they were given
@@ -68,6 +69,9 @@ struct hub {
   struct exchange *streams_first, *streams_last; /* oldest write first */
 };
 
+/* What an exchange counts towards while it is open (limit.c). */
+enum open_slot { OPEN_PRINCIPAL, OPEN_CLIENT, OPEN_ADDRESS, OPEN_SLOTS };
+
 struct exchange {
   struct hub *hub;
   struct http_request *rq;
@@ -90,8 +94,9 @@ struct exchange {
 
   struct auth_outcome outcome; /* its trace lives in the request's arena */
   struct grant *grant;
-  bool recorded;    /* a decision record exists: a done record must follow */
-  bool awaits_body; /* decided, but not recorded before the body is there */
+  uint32_t open[OPEN_SLOTS]; /* handles; 0: not counted */
+  bool recorded;             /* a decision record exists: a done record must follow */
+  bool awaits_body;          /* decided, but not recorded before the body is there */
   /* an answer that goes out when the (empty) body has been read, so that the connection lives on */
   int answer_status;
   const struct http_header *answer_headers;
@@ -172,6 +177,21 @@ void refuse_scope(struct exchange *x);
 
 /* A JSON-RPC error for the request at hand, as a server would send it.  DATA: JSON, or NULL. */
 void refuse_rpc(struct exchange *x, int status, int code, const char *message, const char *data);
+
+/* 429, to be tried again in WAIT_MS. */
+void refuse_later(struct exchange *x, int64_t wait_ms);
+
+/* ---- limit.c; false: refused and recorded */
+
+bool limit_address(struct exchange *x);
+/* Whether the credential may be verified now. */
+bool limit_guessing(struct exchange *x);
+/* The stack has refused the credential. */
+void limit_failed(struct exchange *x, const struct auth_outcome *o);
+bool limit_caller(struct exchange *x);
+/* One more that is open, until limit_closed. */
+bool limit_open(struct exchange *x);
+void limit_closed(struct exchange *x);
 
 /* ---- record.c */
 

@@ -46,6 +46,14 @@ void refuse(struct exchange *x, int status, const char *error, const char *descr
   send_json(x, status, error, description, &extra, extra.name.n ? 1 : 0);
 }
 
+void refuse_later(struct exchange *x, int64_t wait_ms)
+{
+  const char *seconds = arena_printf(x->rq->arena, "%lld", (long long)(wait_ms + 999) / 1000);
+  struct http_header h = {STR("Retry-After"), seconds ? str_of(seconds) : STR("1")};
+  send_json(x, 429, "too_many_requests", "This caller asks too often, or has too much open.", &h,
+            1);
+}
+
 void refuse_rpc(struct exchange *x, int status, int code, const char *message, const char *data)
 {
   struct buf b;

@@ -83,6 +83,7 @@ static void on_auth(void *arg, const struct auth_outcome *o)
   x->grant = o->grant;
   if (o->verdict != VERDICT_GRANT || x->grant == NULL) {
     metric_add(o->verdict == VERDICT_UNAVAILABLE ? METRIC_UNAVAILABLE : METRIC_DENIED, 1);
+    limit_failed(x, o);
     const char *decision = o->verdict == VERDICT_UNAVAILABLE ? "unavailable" : "deny";
     if (!recognised(o) || record_decision(x, o, decision, o->status, "stack", false) < 0)
       record_refused(x, o, o->status, x->has_credential ? "stack" : "no credential");
@@ -91,6 +92,8 @@ static void on_auth(void *arg, const struct auth_outcome *o)
   }
   metric_add(METRIC_GRANTED, 1);
   ends_granted(x);
+  if (!limit_caller(x))
+    return;
   if (!has_scopes(x)) {
     metric_add(METRIC_SCOPE_REFUSED, 1);
     if (record_decision(x, o, "deny", 403, "scope", false) < 0)
@@ -201,7 +204,7 @@ static void start_service(struct exchange *x)
   take_credential(x, status);
   if (x->anonymous)
     want_body(x);
-  else
+  else if (limit_guessing(x))
     authenticate(x);
 }
 
@@ -222,7 +225,7 @@ static void service(struct exchange *x)
   }
   if (str_is(x->rq->method, "OPTIONS"))
     preflight(x);
-  else if (acceptable(x))
+  else if (acceptable(x) && limit_address(x))
     start_service(x);
 }
 
@@ -367,6 +370,7 @@ static void on_finished(void *self, struct http_request *rq)
   metric_add(METRIC_BYTES_OUT, rq->bytes_out);
   if (rq->status >= 200 && rq->status < 600)
     metric_add(METRIC_ANSWERS_2XX + (enum metric)(rq->status / 100 - 2), 1);
+  limit_closed(x);
   grant_free(x->grant);
   rq->user = NULL;
 }

@@ -162,7 +162,7 @@ def test_a_rotation_is_followed_by_all_workers_with_one_fetch(hub, upstream, idp
 
 def test_unknown_kids_cost_one_fetch(hub, upstream, idp):
     """row 163"""
-    h = hub(conf(idp, upstream), workers=2)
+    h = hub(conf(idp, upstream), workers=2, hub='max_failures_per_address 0')
     assert status(h, idp.token()) == 200
     h.call('/notes', token=idp.token())
     time.sleep(0.3)
