@@ -8,8 +8,9 @@ if HAVE_LDAP
 MANUAL += docs/mcpauth-ldap-groups.5
 endif
 MANUAL += docs/mcpauth-oidc.5
+MANUAL += docs/mcpauth-provider.3 docs/mcpauth-audit.5 docs/mcpauth-security.7
 man_MANS += $(MANUAL)
-EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/internals ARCHITECTURE.md SECURITY.md NEWS LICENSE
+EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/mcpauth-provider.pod docs/mcpauth-audit.pod docs/mcpauth-security.pod docs/internals HACKING.md tools/pod2html ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
 
 POD_TO_MAN = $(MKDIR_P) docs && $(POD2MAN) --utf8 --center='mcpauth' --release='mcpauth $(VERSION)' --date='$(RELEASE_DATE)'
@@ -21,6 +22,10 @@ docs/mcpauth.d.5: docs/mcpauth.d.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=5 --name=MCPAUTH.D $(srcdir)/docs/mcpauth.d.pod $@
 docs/mcpauth.1: docs/mcpauth.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=1 --name=MCPAUTH $(srcdir)/docs/mcpauth.pod $@
+docs/mcpauth-provider.3: docs/mcpauth-provider.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=3 --name=MCPAUTH-PROVIDER $(srcdir)/docs/mcpauth-provider.pod $@
+docs/mcpauth-security.7: docs/mcpauth-security.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=7 --name=MCPAUTH-SECURITY $(srcdir)/docs/mcpauth-security.pod $@
 docs/mcpauth-%.5:
 	$(AM_V_GEN)$(POD_TO_MAN) --section=5 --name=$$(echo mcpauth-$* | tr a-z A-Z) $< $@
 docs/mcpauth-bearer-jwt.5: plugins/bearer-jwt/mcpauth-bearer-jwt.pod
@@ -30,3 +35,17 @@ docs/mcpauth-webhook.5: plugins/webhook/mcpauth-webhook.pod
 docs/mcpauth-introspect.5: plugins/introspect/mcpauth-introspect.pod
 docs/mcpauth-ldap-groups.5: plugins/ldap-groups/mcpauth-ldap-groups.pod
 docs/mcpauth-oidc.5: plugins/oidc/mcpauth-oidc.pod
+docs/mcpauth-audit.5: docs/mcpauth-audit.pod
+
+# The same pages for a browser: make html
+PODS = $(wildcard $(srcdir)/docs/*.pod $(srcdir)/plugins/*/*.pod)
+html-local:
+	$(AM_V_at)$(MKDIR_P) docs/html
+	$(AM_V_GEN)for pod in $(PODS); do \
+	  name=$$(basename $$pod .pod); \
+	  $(srcdir)/tools/pod2html $$pod > docs/html/$$name.html || exit 1; \
+	done
+clean-local: clean-html
+clean-html:
+	rm -rf docs/html
+.PHONY: clean-html
