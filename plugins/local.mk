@@ -67,3 +67,9 @@ plugins_oidc_la_SOURCES = plugins/oidc/oidc.c
 plugins_oidc_la_CFLAGS = $(MODULE_COMPILE)
 plugins_oidc_la_LDFLAGS = $(MODULE_LINK)
 EXTRA_DIST += plugins/oidc/mcpauth-oidc.pod
+# google-oauth
+plugin_LTLIBRARIES += plugins/google-oauth.la
+plugins_google_oauth_la_SOURCES = plugins/google-oauth/google-oauth.c
+plugins_google_oauth_la_CFLAGS = $(MODULE_COMPILE)
+plugins_google_oauth_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/google-oauth/mcpauth-google-oauth.pod
