@@ -23,7 +23,7 @@ enum shape {
   SHAPE_OBJECT_OR_NULL,
 };
 
-enum { KEEP_NOTHING = SIZE_MAX, MEMBERS_MAX = 32, NAME_MAX_DECODED = 48 };
+#define KEEP_NOTHING SIZE_MAX
 
 struct table;
 
@@ -112,31 +112,6 @@ static int fail(struct reader *r, int code, const char *what)
 
 /* ---- names */
 
-/* The beginning of RAW decoded to OUT (NAME_MAX_DECODED bytes); *WHOLE: all of it.  With FOLD the
- * two letters outside ASCII that fold to ASCII (U+017F, U+212A) are folded, and others end it: no
- * name of ours has them.  ASCII case is left to str_ieq. */
-static size_t name_decode(struct str raw, bool fold, char *out, bool *plain, bool *whole)
-{
-  size_t n = 0;
-  char c[4];
-  *whole = false;
-  for (size_t k; (k = scan_char(&raw, c, plain)); n += k) {
-    if (fold && k > 1) {
-      bool long_s = k == 2 && memcmp(c, "\xc5\xbf", 2) == 0;
-      bool kelvin = k == 3 && memcmp(c, "\xe2\x84\xaa", 3) == 0;
-      if (!long_s && !kelvin)
-        return n;
-      c[0] = long_s ? 's' : 'k';
-      k = 1;
-    }
-    if (n + k > NAME_MAX_DECODED)
-      return n;
-    memcpy(out + n, c, k);
-  }
-  *whole = true;
-  return n;
-}
-
 static const struct member *find(const struct table *t, struct str name,
                                  bool (*same)(struct str, struct str))
 {
@@ -149,9 +124,9 @@ static const struct member *find(const struct table *t, struct str name,
 /* A name that is no member's as it stands: refused if a reader could take it for one. */
 static int stranger(struct reader *r, const struct table *t, struct str raw)
 {
-  char folded[NAME_MAX_DECODED];
+  char folded[SCAN_NAME_MAX];
   bool plain = true, whole;
-  struct str name = {folded, name_decode(raw, true, folded, &plain, &whole)};
+  struct str name = {folded, scan_decode(raw, true, folded, &plain, &whole)};
   if (whole && find(t, name, str_ieq))
     return fail(r, NOT_MESSAGE, "A member's name differs from the protocol's in its spelling.");
   if (t->reserved && name.n >= 8 && str_ieq(str_slice(name, 0, 8), STR("mcpauth/")))
@@ -163,11 +138,11 @@ static int stranger(struct reader *r, const struct table *t, struct str raw)
 static int member_of(struct reader *r, const struct table *t, const struct scan_text *name,
                      const struct member **ret)
 {
-  char decoded[NAME_MAX_DECODED];
+  char decoded[SCAN_NAME_MAX];
   bool plain = true, whole = true;
   struct str as = name->raw;
   if (name->escaped)
-    as = (struct str){decoded, name_decode(name->raw, false, decoded, &plain, &whole)};
+    as = (struct str){decoded, scan_decode(name->raw, false, decoded, &plain, &whole)};
   *ret = plain && whole ? find(t, as, str_eq) : NULL;
   return *ret ? 0 : stranger(r, t, name->raw);
 }

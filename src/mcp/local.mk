@@ -1,6 +1,7 @@
 libcore_a_SOURCES += \
   src/mcp/endpoint.c src/mcp/endpoint.h \
   src/mcp/gate.c src/mcp/gate_value.c src/mcp/gate.h \
+  src/mcp/list.c src/mcp/list_sse.c src/mcp/list.h \
   src/mcp/operation.c src/mcp/operation.h \
   src/mcp/scan.c src/mcp/scan.h \
   src/mcp/seal.c src/mcp/seal.h \
@@ -13,3 +14,5 @@ UNIT_TESTS += tests/unit/test_gate
 tests_unit_test_gate_SOURCES = tests/unit/test_gate.c
 UNIT_TESTS += tests/unit/test_operation
 tests_unit_test_operation_SOURCES = tests/unit/test_operation.c
+UNIT_TESTS += tests/unit/test_list
+tests_unit_test_list_SOURCES = tests/unit/test_list.c

@@ -51,16 +51,17 @@ static inline int count(struct scan *s)
 
 /* Which of the eight bytes of W end a run of plain text: the high bit of the lowest such byte is
  * set; bits above it may be set in error. */
-static inline uint64_t special(uint64_t w)
+static inline uint64_t special(uint64_t w, bool ascii)
 {
   uint64_t quote = w ^ EACH('"'), slash = w ^ EACH('\\');
-  uint64_t found =
-      ((w - EACH(0x20)) & ~w) | ((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash) | w;
+  uint64_t found = ((w - EACH(0x20)) & ~w) | ((quote - EACH(1)) & ~quote) |
+                   ((slash - EACH(1)) & ~slash) | (ascii ? w : 0);
   return found & EACH(0x80);
 }
 
-/* The first byte from P on that is a quote, a backslash, a control character or not ASCII. */
-static inline const char *plain_end(const char *p, const char *end)
+/* The first byte from P on that is a quote, a backslash, a control character or, with ASCII, not
+ * ASCII. */
+static inline const char *run_end(const char *p, const char *end, bool ascii)
 {
   uint64_t w;
   while ((size_t)(end - p) >= sizeof w) {
@@ -68,15 +69,25 @@ static inline const char *plain_end(const char *p, const char *end)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     w = __builtin_bswap64(w);
 #endif
-    uint64_t found = special(w);
+    uint64_t found = special(w, ascii);
     if (found)
       return p + __builtin_ctzll(found) / 8;
     p += sizeof w;
   }
-  while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' &&
-         *p != '\\')
+  while (p < end && (unsigned char)*p >= 0x20 && !(ascii && (unsigned char)*p >= 0x80) &&
+         *p != '"' && *p != '\\')
     p++;
   return p;
+}
+
+static inline const char *plain_end(const char *p, const char *end)
+{
+  return run_end(p, end, true);
+}
+
+const char *scan_text_end(const char *p, const char *end)
+{
+  return run_end(p, end, false);
 }
 
 static inline bool follows(unsigned char c)
@@ -240,6 +251,28 @@ size_t scan_char(struct str *raw, char out[4], bool *plain)
   n = (unsigned char)raw->p[0] < 0x80 ? 1 : wide_char(raw->p, raw->p + raw->n);
   memcpy(out, raw->p, n);
   *raw = str_slice(*raw, n, raw->n);
+  return n;
+}
+
+size_t scan_decode(struct str raw, bool fold, char *out, bool *plain, bool *whole)
+{
+  size_t n = 0;
+  char c[4];
+  *whole = false;
+  for (size_t k; (k = scan_char(&raw, c, plain)); n += k) {
+    if (fold && k > 1) {
+      bool long_s = k == 2 && memcmp(c, "\xc5\xbf", 2) == 0;
+      bool kelvin = k == 3 && memcmp(c, "\xe2\x84\xaa", 3) == 0;
+      if (!long_s && !kelvin)
+        return n;
+      c[0] = long_s ? 's' : 'k';
+      k = 1;
+    }
+    if (n + k > SCAN_NAME_MAX)
+      return n;
+    memcpy(out + n, c, k);
+  }
+  *whole = true;
   return n;
 }
 

@@ -42,5 +42,12 @@ int scan_end(struct scan *s);
 /* The next character of a string that scan_string accepted, decoded to UTF-8; 0 bytes at its end.
  * *PLAIN is set to false when it was written with an escape other than \/ . */
 size_t scan_char(struct str *raw, char out[4], bool *plain);
+/* The beginning of RAW decoded to OUT (SCAN_NAME_MAX bytes, more than any name of the protocol);
+ * *WHOLE: all of it.  With FOLD the two letters outside ASCII that fold to ASCII (U+017F, U+212A)
+ * are folded and others end it, for no name of ours has them; ASCII case is left to str_ieq. */
+enum { SCAN_NAME_MAX = 48 };
+size_t scan_decode(struct str raw, bool fold, char *out, bool *plain, bool *whole);
+/* The first byte from P on that is a quote, a backslash or a control character. */
+const char *scan_text_end(const char *p, const char *end);
 
 #endif

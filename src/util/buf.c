@@ -44,6 +44,8 @@ char *buf_reserve(struct buf *b, size_t n)
     size_t cap = b->cap ? b->cap : 256;
     while (cap < need)
       cap *= 2;
+    if (cap - 1 > b->max) /* the short ways in look at the capacity alone */
+      cap = b->max + 1;
     char *p = malloc(cap);
     if (p == NULL) {
       b->failed = true;

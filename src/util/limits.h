@@ -28,6 +28,8 @@ enum {
   /* MCP messages */
   LIMIT_RPC_ID = 256, /* bytes of a JSON-RPC id as it stands */
   LIMIT_ITEM = 4096,  /* bytes of a method, a tool's or prompt's name, a resource's URI */
+  LIMIT_LIST_ITEM = 1048576, /* bytes of one item of a list in a reply, and around it */
+  LIMIT_LIST_DEPTH = 512,    /* of a reply that is filtered */
 
   /* keys */
   LIMIT_JWKS_BYTES = 262144,

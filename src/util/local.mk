@@ -22,3 +22,5 @@ UNIT_TESTS += tests/unit/test_redirect
 tests_unit_test_redirect_SOURCES = tests/unit/test_redirect.c
 UNIT_TESTS += tests/unit/test_hash
 tests_unit_test_hash_SOURCES = tests/unit/test_hash.c
+UNIT_TESTS += tests/unit/test_buf
+tests_unit_test_buf_SOURCES = tests/unit/test_buf.c
