@@ -1,4 +1,4 @@
-/* The audit key and the lock that keeps a second daemon away from a log; see audit.h. */
+/* The audit key; see audit.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -6,15 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ops/audit.h"
+#include "ops/daemon_lock.h"
 #include "util/cleanup.h"
-#include "util/str.h"
 
-enum { KEY_SIZE = 32, LOCK_TRIES = 50, LOCK_PAUSE_US = 10000 };
+enum { KEY_SIZE = 32 };
 
 /* -1 with errno ENOENT: there is none. */
 static int key_read(const char *path, unsigned char ret_key[KEY_SIZE], struct err *e)
@@ -74,48 +73,12 @@ int audit_key(const char *state_dir, unsigned char ret_key[KEY_SIZE], struct err
   return key_make(path, e) < 0 ? -1 : key_read(path, ret_key, e);
 }
 
-/* Who holds the lock wrote its name into it. */
-static int lock_compare(int fd, const char *daemon, const char *file, struct err *e)
-{
-  char holder[128] = "";
-  ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
-  if (n >= 0 && str_is((struct str){holder, (size_t)n}, daemon))
-    return 0;
-  return err_set(e, "another daemon (%.100s) writes the audit log %s", n > 0 ? holder : "?", file);
-}
-
-static int lock_first(int fd, const char *daemon, const char *file, struct err *e)
-{
-  ssize_t n = (ssize_t)strlen(daemon);
-  if (ftruncate(fd, 0) < 0 || pwrite(fd, daemon, (size_t)n, 0) != n || flock(fd, LOCK_SH) < 0)
-    return err_set(e, "cannot lock %s: %s", file, strerror(errno));
-  /* Between exclusive and shared another one may have been first. */
-  return lock_compare(fd, daemon, file, e);
-}
-
 int audit_lock(const char *file, const char *daemon, int *ret_fd, struct err *e)
 {
-  char path[4096];
+  char path[4096], what[4200];
   int n = snprintf(path, sizeof path, "%s.lock", file);
   if (n < 0 || (size_t)n >= sizeof path)
     return err_set(e, "the path of the audit log is too long");
-  AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return err_set(e, "cannot open %s: %s", path, strerror(errno));
-  int r = -1;
-  for (int tries = 0; tries < LOCK_TRIES; tries++) {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-      r = lock_first(fd, daemon, file, e);
-      break;
-    }
-    if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
-      r = lock_compare(fd, daemon, file, e);
-      break;
-    }
-    err_set(e, "cannot lock %s: %s", path, strerror(errno));
-    usleep(LOCK_PAUSE_US); /* somebody is between exclusive and shared */
-  }
-  if (r == 0)
-    *ret_fd = steal_fd(&fd);
-  return r;
+  snprintf(what, sizeof what, "writes the audit log %s", file);
+  return daemon_lock(path, daemon, what, ret_fd, e);
 }

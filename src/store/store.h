@@ -13,7 +13,8 @@
  *
  * Strings that are given are copied or bound before the call returns; those that come back live in
  * the arena that was given (make one for each piece of work, free it in `release`).  Times are
- * seconds since 1970.  No function logs but through store_submit's one place. */
+ * seconds since 1970.  A work function need not log what failed: that is done once, by its caller
+ * here. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -61,7 +62,7 @@ int store_lock(const char *state_dir, const char *daemon, int *ret_fd, struct er
 /* Opens, makes or migrates; blocks.  After the fork only.  NULL with E: not writable, a newer
  * schema, another ring's store, damaged. */
 struct store *store_open(const struct store_options *o, struct err *e);
-void store_close(struct store *s); /* waits for running work; NULL is fine */
+void store_close(struct store *s); /* after jobs_free; NULL is fine */
 
 /* Both in a job thread (in the caller's, from store_now).  0: keep what was written; -1: undo it,
  * and `done` is told false. */
@@ -75,7 +76,7 @@ enum store_mode { STORE_READ = 1, STORE_WRITE };
  * store_cancel; it may be NULL.  NULL when too much waits (503): then nothing is called. */
 struct store_task *store_submit(struct store *s, enum store_mode mode, store_work_fn *work,
                                 store_done_fn *done, void (*release)(void *), void *arg);
-/* DONE will not be called; work that has begun is finished and kept. */
+/* DONE will not be called; work that has begun is finished and kept, other work is released now. */
 void store_cancel(struct store_task *t);
 /* The same at once, for commands and tests: blocks.  -1 with E. */
 int store_now(struct store *s, enum store_mode mode, store_work_fn *work, void *arg, struct err *e);

@@ -90,6 +90,9 @@ enum {
   /* the state directory */
   LIMIT_KEYRING = 65536,       /* bytes of keys.ring */
   LIMIT_KEYRING_TEXT = 262144, /* bytes of one text that it seals */
+  LIMIT_MARKS = 200000,        /* single-use marks at once; past that nothing single-use is taken */
+  LIMIT_DOCUMENTS = 1000,      /* client documents that are kept */
+  LIMIT_STORE_QUEUE = 2048,    /* pieces of work that wait for the store, in a worker: 503 */
 
   LIMIT_LOG_LINE = 4096,
   LIMIT_AUDIT_RECORD = 32768,

@@ -1,0 +1,59 @@
+/* Taking out what is over; see store.h.
+ *
+ * What has expired stays for a while after that: an expired code or token that is presented is told
+ * from an unknown one, a clock that was wrong for a moment takes nothing with it, and a replay is
+ * known for what it is. */
+#include "store/sqlite.h"
+#include "util/cleanup.h"
+
+enum { HOUR = 3600, DAY = 86400 };
+
+/* ---- what is over */
+
+struct broom {
+  const char *sql; /* of the time before which, and of how many */
+  int64_t after_s;
+};
+
+static const struct broom brooms[] = {
+    {"DELETE FROM code WHERE rowid IN (SELECT rowid FROM code WHERE expires_at < ? LIMIT ?)", HOUR},
+    {"DELETE FROM mark WHERE rowid IN (SELECT rowid FROM mark WHERE expires_at < ? LIMIT ?)", HOUR},
+    {"DELETE FROM refresh WHERE rowid IN (SELECT rowid FROM refresh WHERE expires_at < ? LIMIT ?)",
+     DAY},
+    {"UPDATE refresh SET successor = NULL WHERE rowid IN (SELECT rowid FROM refresh"
+     " WHERE successor IS NOT NULL AND used_at < ? LIMIT ?)",
+     HOUR},
+    {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants"
+     " WHERE revoked_at > 0 AND revoked_at < ? LIMIT ?)",
+     30 * DAY},
+    {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants"
+     " WHERE expires_at > 0 AND expires_at < ? LIMIT ?)",
+     DAY},
+    /* Its last refresh token is gone, its last access token has expired. */
+    {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants g WHERE revoked_at = 0"
+     " AND used_at < ? AND NOT EXISTS (SELECT 1 FROM refresh r WHERE r.grant_id = g.id) LIMIT ?)",
+     DAY},
+    {"DELETE FROM upstream WHERE rowid IN (SELECT rowid FROM upstream u WHERE updated_at < ?"
+     " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.issuer = u.issuer"
+     "  AND g.subject = u.subject AND g.provider = u.provider AND g.revoked_at = 0) LIMIT ?)",
+     DAY},
+    {"DELETE FROM document WHERE rowid IN (SELECT rowid FROM document WHERE expires_at < ?"
+     " LIMIT ?)",
+     7 * DAY},
+    {"DELETE FROM client WHERE rowid IN (SELECT rowid FROM client WHERE used_at = 0"
+     " AND approved = 0 AND created_at < ? LIMIT ?)",
+     DAY},
+};
+
+enum store_result store_sweep(struct store_db *db, unsigned max, unsigned *ret_n)
+{
+  int64_t now = store_time(db);
+  *ret_n = 0;
+  for (size_t i = 0; i < ARRAY_SIZE(brooms) && *ret_n < max; i++) {
+    int64_t n = db_run(db, brooms[i].sql, VALUES(INT(now - brooms[i].after_s), INT(max - *ret_n)));
+    if (n < 0)
+      return STORE_FAILED;
+    *ret_n += (unsigned)n;
+  }
+  return STORE_OK;
+}
