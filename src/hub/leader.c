@@ -19,6 +19,7 @@
 #include "hub/link.h"
 #include "hub/load.h"
 #include "ops/log.h"
+#include "store/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/limits.h"
@@ -28,7 +29,7 @@ struct leader {
   struct load load;
   const struct config *config;
   int *listen_fds, *admin_fds;
-  int audit_lock;
+  int audit_lock, store_lock;
   struct keyring *keys;
   struct worker_args worker;
   struct loop *loop;
@@ -132,6 +133,13 @@ static int lock_audit(struct leader *ld, struct err *e)
   return audit_lock(ld->config->audit_file, ld->args->daemon, &ld->audit_lock, e);
 }
 
+static int lock_store(struct leader *ld, struct err *e)
+{
+  if (!store_needed(ld->config))
+    return 0;
+  return store_lock(ld->config->state_dir, ld->args->daemon, &ld->store_lock, e);
+}
+
 static int prepare_worker(struct leader *ld, struct err *e)
 {
   const struct config *c = ld->config;
@@ -147,7 +155,7 @@ static int prepare_worker(struct leader *ld, struct err *e)
   w->keys = ld->keys = keyring_load(c->state_dir, true, e);
   if (ld->keys == NULL || audit_key(c->state_dir, w->audit_key, e) < 0)
     return err_prefix(e, "state_dir");
-  return lock_audit(ld, e);
+  return lock_store(ld, e) < 0 ? -1 : lock_audit(ld, e);
 }
 
 static int open_audit(struct leader *ld, struct err *e)
@@ -392,7 +400,7 @@ int leader_main(const struct leader_args *args)
   buf_init(&errors, LINK_DATA_MAX);
   log_init("leader", args->log_json, args->log_level);
   ld.args = args;
-  ld.audit_lock = -1;
+  ld.audit_lock = ld.store_lock = -1;
   ld.link.fd = -1;
   if (become(args, &e) < 0) {
     link_text(args->link_fd, LINK_FAILED, str_of(e.text));

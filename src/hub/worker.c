@@ -17,12 +17,14 @@
 #include "ops/callers.h"
 #include "ops/jobs.h"
 #include "ops/log.h"
+#include "store/store.h"
 #include "util/clock.h"
 
 struct worker {
   const struct worker_args *args;
   struct hub hub;
   struct jobs *jobs;
+  struct store *store;
   struct fetcher *fetcher;
   struct http_handler handler;
   struct watch leader;
@@ -178,6 +180,22 @@ static int make_auth(struct worker *w, struct err *e)
   return w->hub.auth ? 0 : -1;
 }
 
+static int make_store(struct worker *w, struct err *e)
+{
+  struct hub *h = &w->hub;
+  const struct store_options o = {
+      .state_dir = h->config->state_dir,
+      .keys = w->args->keys,
+      .jobs = w->jobs,
+      .loop = h->loop,
+      .sweep = w->args->number == 1,
+  };
+  if (!store_needed(h->config))
+    return 0;
+  w->store = store_open(&o, e);
+  return w->store ? 0 : -1;
+}
+
 static int make_oauth(struct worker *w, struct err *e)
 {
   struct hub *h = &w->hub;
@@ -189,6 +207,7 @@ static int make_oauth(struct worker *w, struct err *e)
       .audit = h->audit,
       .shm = w->args->shm,
       .jobs = w->jobs,
+      .store = w->store,
       .keys = w->args->keys,
   };
   if (!oauth_wanted(h->config))
@@ -237,7 +256,7 @@ static int make_hub(struct worker *w, struct err *e)
   if (!(w->jobs = jobs_new(h->loop, h->config->job_threads, e)) ||
       !(w->fetcher = fetcher_new(h->loop, e)) || !(h->pool = upstream_pool_new(h->loop, e)))
     return -1;
-  if (make_audit(w, e) < 0 || make_auth(w, e) < 0 || make_oauth(w, e) < 0 ||
+  if (make_audit(w, e) < 0 || make_store(w, e) < 0 || make_auth(w, e) < 0 || make_oauth(w, e) < 0 ||
       make_services(h, e) < 0 || make_proxies(h, e) < 0)
     return -1;
   return make_server(w, e);
@@ -351,5 +370,6 @@ int worker_main(const struct worker_args *args)
   auth_free(w.hub.auth);
   audit_close(w.hub.audit);
   jobs_free(w.jobs, 1000);
+  store_close(w.store);
   return 0;
 }

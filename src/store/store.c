@@ -99,10 +99,7 @@ const char *store_result_name(enum store_result r)
 
 bool store_needed(const struct config *c)
 {
-  for (size_t i = 0; i < c->n_providers; i++)
-    if (c->providers[i].table && c->providers[i].table->login_begin)
-      return true;
-  return c->n_clients > 0;
+  return c->oauth.enabled;
 }
 
 int store_lock(const char *state_dir, const char *daemon, int *ret_fd, struct err *e)

@@ -53,8 +53,7 @@ struct store_options {
   bool sweep;                 /* this worker takes out what is over, once a minute (worker 1) */
 };
 
-/* Whether this configuration has anything to keep: a provider that can log people in, configured
- * clients. */
+/* Whether this configuration has anything to keep: the hub is an authorization server. */
 bool store_needed(const struct config *c);
 /* One daemon at a state directory: DAEMON names it, all its generations share the lock (the leader
  * holds *RET_FD).  -1 with E when another daemon has it. */
