@@ -103,6 +103,8 @@ static void custom_authorization_server(struct binder *b, const struct statement
 
 enum { S = 1000, H = 3600000 };
 
+static const char *const identity_words[] = {"none", "headers", "assertion", NULL};
+
 static const struct option_spec rows[] = {
     STATEMENT("accept_risk", custom_accept_risk, "NAME ...",
               "named risks of this block that are taken", AT(risks), .flags = MCPAUTH_REPEAT),
@@ -111,8 +113,15 @@ static const struct option_spec rows[] = {
               .flags = 0),
     STATEMENT("upstream", custom_upstream, "URL | unix:PATH http://NAME/PATH",
               "the MCP server behind it", .flags = MCPAUTH_REQUIRED),
-    STATEMENT("upstream_auth", custom_upstream_auth, "none | bearer SECRET | header NAME SECRET",
+    STATEMENT("upstream_auth", custom_upstream_auth,
+              "none | bearer SECRET | header NAME SECRET | assertion",
               "what the hub shows to that server", .fallback = "none"),
+    OPTION("identity", MCPAUTH_CHOICE, "none | headers | assertion",
+           "how that server learns who is calling: X-Mcpauth-* headers, or a signed assertion in "
+           "X-Mcpauth-Assertion",
+           AT(upstream.identity), .fallback = "none", .choices = identity_words),
+    OPTION("upstream_audience", MCPAUTH_STRING, "TEXT",
+           "whom assertions are for; by default the upstream's URL", AT(upstream.audience)),
     STATEMENT("accept", custom_accept, "bearer | basic | header NAME | query NAME",
               "where the caller's one credential may stand", .flags = MCPAUTH_REPEAT,
               .fallback = "bearer"),

@@ -35,7 +35,7 @@ void custom_forward_header(struct binder *b, const struct statement *s, void *ta
 void custom_forward_query(struct binder *b, const struct statement *s, void *target);
 void custom_return_header(struct binder *b, const struct statement *s, void *target);
 /* Rules between these statements, once all are read. */
-void upstream_finish(struct binder *b, const struct service_options *o);
+void upstream_finish(struct binder *b, struct service_options *o);
 /* Sentences about S, for check -v. */
 void service_note(struct binder *b, const struct config_service *s);
 

@@ -90,7 +90,15 @@ struct config_accept {
   const char *name; /* HEADER (compared without case), QUERY (byte for byte) */
 };
 
-enum upstream_auth_kind { UPSTREAM_AUTH_NONE = 0, UPSTREAM_AUTH_BEARER, UPSTREAM_AUTH_HEADER };
+enum upstream_auth_kind {
+  UPSTREAM_AUTH_NONE = 0,
+  UPSTREAM_AUTH_BEARER,
+  UPSTREAM_AUTH_HEADER,
+  UPSTREAM_AUTH_ASSERTION, /* about the caller, signed by the hub */
+};
+
+/* How the upstream learns who is calling. */
+enum identity_kind { IDENTITY_NONE = 0, IDENTITY_HEADERS, IDENTITY_ASSERTION };
 
 struct config_upstream {
   const char *url;         /* as written, without a unix: prefix */
@@ -99,6 +107,8 @@ struct config_upstream {
   enum upstream_auth_kind auth;
   const char *auth_header; /* of UPSTREAM_AUTH_HEADER */
   const struct secret *auth_secret;
+  int identity;                       /* enum identity_kind */
+  const char *audience;               /* `aud` of assertions: by default the URL */
   const char *ca_file, *egress_proxy; /* NULL: the hub's */
   int64_t connect_timeout_ms;         /* 5 s */
   int64_t first_byte_timeout_ms;      /* 60 s; 0: none */

@@ -26,8 +26,8 @@ enum {
   LIMIT_JWT_VALUES = 2000,
 
   /* MCP messages */
-  LIMIT_RPC_ID = 256, /* bytes of a JSON-RPC id as it stands */
-  LIMIT_ITEM = 4096,  /* bytes of a method, a tool's or prompt's name, a resource's URI */
+  LIMIT_RPC_ID = 256,        /* bytes of a JSON-RPC id as it stands */
+  LIMIT_ITEM = 4096,         /* bytes of a method, a tool's or prompt's name, a resource's URI */
   LIMIT_LIST_ITEM = 1048576, /* bytes of one item of a list in a reply, and around it */
   LIMIT_LIST_DEPTH = 512,    /* of a reply that is filtered */
 
@@ -63,6 +63,8 @@ enum {
 
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,
+  LIMIT_IDENTITY_HEADER = 8192, /* bytes of one X-Mcpauth-* header */
+  LIMIT_ASSERTION = 32768,      /* bytes of an assertion */
   LIMIT_SSE_LINE = 1048576,
   LIMIT_SSE_EVENT = 16777216,    /* bytes of one event's data, all its lines */
   LIMIT_ENDPOINT = 2048,         /* path and query of a legacy message endpoint */
