@@ -96,6 +96,14 @@ enum {
   LIMIT_DOCUMENTS = 1000,      /* client documents that are kept */
   LIMIT_STORE_QUEUE = 2048,    /* pieces of work that wait for the store, in a worker: 503 */
 
+  /* rules */
+  LIMIT_PATTERN = 1024,
+  LIMIT_PATTERN_STARS = 8,
+  LIMIT_RULES = 2000,     /* of one kind at one service, the hub's included */
+  LIMIT_CONDITIONS = 200, /* in one rule */
+  LIMIT_ITEM_NAME = 128,  /* bytes of a name that a glob may match */
+  LIMIT_ITEM_URI = 2048,  /* the same of a URI */
+
   LIMIT_LOG_LINE = 4096,
   LIMIT_AUDIT_RECORD = 32768,
 };
