@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/hub_token.h"
 #include "auth/identify.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
@@ -15,6 +16,7 @@
 struct auth {
   struct host host;
   struct identify *identify;
+  struct hub_tokens hub_tokens;
 };
 
 struct grant {
@@ -36,6 +38,10 @@ struct auth_run {
   bool has_digest;
   struct identify_line at_work;
   int64_t since_us;
+
+  bool ours; /* the credential is a token of the hub: the host has judged it */
+  struct hub_token_answer hub;
+  struct hub_token_run *hub_at_work;
 
   struct principal *first;     /* of any OK: whoever comes later must be the same */
   struct principal *principal; /* of the first OK that is not optional */
@@ -151,6 +157,7 @@ static void drop(struct auth_run *r)
 {
   principal_unref(r->first);
   principal_unref(r->principal);
+  principal_unref(r->hub.who);
   json_decref(r->claims);
 }
 
@@ -359,8 +366,40 @@ static bool ask(struct auth_run *r, const struct config_line *line, struct ident
   return true;
 }
 
+/* ---- tokens of the hub */
+
+static void take_hub_answer(struct auth_run *r, const struct config_line *line)
+{
+  struct trace_line *t = trace_add(r, line);
+  t->ran = true;
+  t->result = r->hub.result;
+  t->why = r->hub.why;
+  t->reason = r->hub.reason;
+  count_failure(t->result);
+  take_auth(r, t, r->hub.who);
+}
+
+/* The line that the token names has the host's answer; when that is not known, every line that says
+ * who somebody is.  Guards look at the request without a credential. */
+static bool hub_line(struct auth_run *r, const struct config_line *line)
+{
+  if (line->provider->table->flags & MCPAUTH_GUARD) {
+    struct identify_line *l = prepare(r, line);
+    l->credential = NULL;
+    l->keyed = false;
+    return ask(r, line, l);
+  }
+  if (r->hub.provider == NULL || r->hub.provider == line->provider)
+    take_hub_answer(r, line);
+  else
+    take_ignore(r, line, "a token of the hub, for another line");
+  return true;
+}
+
 static bool auth_line(struct auth_run *r, const struct config_line *line)
 {
+  if (r->ours)
+    return hub_line(r, line);
   struct identify_line *l = prepare(r, line);
   struct principal *known = identify_cached(r->auth->identify, l);
   const char *why_not = unasked(r, line, l, known != NULL);
@@ -418,6 +457,61 @@ static void line_answered(struct identify_line *l, struct call_answer *a)
   advance(r);
 }
 
+/* ---- the hub's own tokens, before the stack */
+
+static bool is_ours(const struct auth_run *r)
+{
+  const struct mcpauth_credential *c = r->rq.credential;
+  return c && c->source != MCPAUTH_FROM_BASIC &&
+         hub_token_is(&r->auth->hub_tokens, str_of_bytes(c->value));
+}
+
+static struct cache_key hub_key(const struct auth_run *r)
+{
+  struct cache_key key = r->at_work.key;
+  key.service = r->rq.service->index;
+  key.provider = IDENTITY_HUB;
+  return key;
+}
+
+static void hub_answered(void *arg, const struct hub_token_answer *a)
+{
+  struct auth_run *r = arg;
+  struct hub_token_run *waited = r->hub_at_work;
+  r->hub_at_work = NULL;
+  r->hub = *a;
+  if (a->who) {
+    struct cache_key key = hub_key(r);
+    principal_ref(a->who);
+    identify_keep(r->auth->identify, &key, a->who, r->at_work.revocations);
+  }
+  if (waited)
+    advance(r);
+}
+
+/* false: the answer will come from the loop. */
+static bool judge_ours(struct auth_run *r)
+{
+  r->ours = true;
+  if (digest(r) < 0) {
+    r->hub = (struct hub_token_answer){.result = MCPAUTH_ERROR, .reason = "no SHA-256"};
+    return true;
+  }
+  struct cache_key key = hub_key(r);
+  struct principal *known = identify_known(r->auth->identify, &key);
+  if (known) {
+    r->hub = (struct hub_token_answer){.result = MCPAUTH_OK,
+                                       .reason = "",
+                                       .provider = known->provider,
+                                       .who = principal_ref(known)};
+    return true;
+  }
+  metric_add(METRIC_CACHE_MISSES, 1);
+  r->hub_at_work = hub_token_verify(&r->auth->hub_tokens, r->rq.service,
+                                    str_of_bytes(r->rq.credential->value), hub_answered, r);
+  return r->hub_at_work == NULL;
+}
+
 /* ---- the request */
 
 static void no_memory(auth_done_fn *done, void *arg)
@@ -454,6 +548,8 @@ struct auth_run *auth_start(struct auth *a, const struct auth_request *rq, auth_
   r->trace = trace;
   r->at_work.revocations = identify_revocations(a->identify);
   stack_init(&r->stack);
+  if (is_ours(r) && !judge_ours(r))
+    return r;
   return advance(r) ? NULL : r;
 }
 
@@ -474,6 +570,7 @@ void auth_cancel(struct auth_run *r)
   if (r == NULL)
     return;
   identify_cancel(&r->at_work);
+  hub_token_cancel(r->hub_at_work);
   drop(r);
 }
 

@@ -8,6 +8,8 @@
 #include "auth/stack.h"
 #include "util/buf.h"
 
+struct keyring;
+struct store;
 struct auth;     /* one worker's: instances, caches, fetcher, jobs */
 struct auth_run; /* one request at work */
 
@@ -67,6 +69,9 @@ struct auth_options {
   struct shm *shm;       /* NULL: no revocations are looked at */
   const char *state_dir; /* NULL: no uses are counted, no key sets kept */
   bool dry_run;          /* explain: nothing is counted, no identity reused */
+  /* For the hub's own tokens, which the host verifies itself (hub_token.h); NULL: there are none */
+  const struct keyring *keys;
+  struct store *store;
 };
 struct auth *auth_new(const struct auth_options *o, struct err *e);
 void auth_free(struct auth *a);

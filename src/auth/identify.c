@@ -111,6 +111,28 @@ static void keep(struct identify *t, const struct cache_key *key, struct mcpauth
     cache_put(t->cache, key, a->principal, now, clock_mono_ms() + lifetime);
 }
 
+struct principal *identify_known(struct identify *t, const struct cache_key *key)
+{
+  struct cache_found f;
+  if (!cache_get(t->cache, key, clock_mono_ms(), clock_wall(), &f))
+    return NULL;
+  if (f.mark.revocations == epoch_of(t, f.principal)) {
+    metric_add(METRIC_CACHE_HITS, 1);
+    return f.principal;
+  }
+  cache_drop(t->cache, key);
+  return NULL;
+}
+
+void identify_keep(struct identify *t, const struct cache_key *key, struct principal *p,
+                   uint64_t revocations)
+{
+  int64_t lifetime = lifetime_of(p);
+  struct cache_mark now = {epoch_of(t, p), 0};
+  if (lifetime > 0 && identify_revocations(t) == revocations)
+    cache_put(t->cache, key, p, now, clock_mono_ms() + lifetime);
+}
+
 /* ---- flights */
 
 static struct flight **bucket(struct identify *t, const struct cache_key *key)

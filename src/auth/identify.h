@@ -11,6 +11,7 @@ enum {
   IDENTITY_CACHE_MAX = 100000,
   IDENTITY_TTL_MS = 300 * 1000, /* whatever a provider allows */
 };
+#define IDENTITY_HUB UINT32_MAX /* cache_key.provider of the hub's own tokens */
 
 struct identify; /* one worker's */
 struct flight;
@@ -38,6 +39,11 @@ struct identify *identify_new(struct host *h);
 void identify_free(struct identify *t);
 /* The principal that the cache holds for L->key; borrowed, or NULL. */
 struct principal *identify_cached(struct identify *t, const struct identify_line *l);
+/* The same for tokens of the hub: what identify_keep put there.  KEY->provider is IDENTITY_HUB. */
+struct principal *identify_known(struct identify *t, const struct cache_key *key);
+/* REVOCATIONS: of the hub, before P was established. */
+void identify_keep(struct identify *t, const struct cache_key *key, struct principal *p,
+                   uint64_t revocations);
 /* true: *RET is the answer.  false: L->done will be called, unless identify_cancel comes first. */
 bool identify_start(struct identify *t, struct identify_line *l, struct call_answer *ret);
 void identify_cancel(struct identify_line *l);

@@ -26,6 +26,7 @@ libcore_a_SOURCES += \
   src/auth/principal.c \
   src/auth/cache.c src/auth/cache.h \
   src/auth/authenticate.c \
+  src/auth/hub_token.c src/auth/hub_token.h \
   src/auth/identify.c src/auth/identify.h \
   src/auth/call.c src/auth/call.h src/auth/wait.c \
   src/auth/host.c src/auth/host.h src/auth/instance.c \

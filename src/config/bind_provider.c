@@ -166,7 +166,8 @@ static void bind_provider(struct binder *b, struct named *n, struct config_provi
   size_t text = b->text.n;
   options_open(b, n->s);
   options_bind(b, n->s,
-               (struct option_table[]){{rows, ARRAY_SIZE(rows), &o}, {own, n_own, p->config}}, 2);
+               (struct option_table[]){{rows, ARRAY_SIZE(rows), &o}, {own, n_own, p->config}}, 2,
+               NULL);
   options_close(b);
   if (n->builtin)
     buf_cut(&b->text, text); /* the effective text shows what can stand in a file */

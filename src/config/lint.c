@@ -10,12 +10,9 @@
 
 /* Lints that may be accepted; the others name what can never be right. */
 static const char *const acceptable[] = {
-    "anonymous-operation",
     "audit-off",
-    "broad-allow",
     "foreign-tokens",
     "guard-after-sufficient",
-    "never-matching-rule",
     "open-service",
     "open-service-account",
     "plain-http-listen",
@@ -27,9 +24,7 @@ static const char *const acceptable[] = {
     "remote-requisite-first",
     "same-issuer",
     "skipped-by-sufficient",
-    "tasks",
     "unreachable-line",
-    "unreachable-rule",
 };
 
 /* ---- accept_risk */

@@ -14,15 +14,15 @@
 #include "util/cleanup.h"
 #include "util/limits.h"
 
-struct clients;
+struct document_flight;
 
 /* One worker's.  What a file keeps between requests hangs here, made by its NAME_new in oauth_new
  * and freed in oauth_free. */
 struct oauth {
   struct oauth_options o;
-  struct arena *arena; /* lives as long as this */
-  const char *issuer;  /* public_url, byte for byte (RFC 8414 section 2) */
-  struct clients *clients;
+  struct arena *arena;                  /* lives as long as this */
+  const char *issuer;                   /* public_url, byte for byte (RFC 8414 section 2) */
+  struct document_flight *documents;    /* client_document.c: under way */
   struct str metadata, openid_metadata; /* metadata.c */
   const char *page_policy;              /* Content-Security-Policy of pages */
 };

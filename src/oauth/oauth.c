@@ -2,6 +2,7 @@
  * and size, reads the body and lets the endpoint run; see exchange.h.  Called by src/hub. */
 #include "oauth/oauth.h"
 
+#include "oauth/client_impl.h"
 #include "oauth/exchange.h"
 #include "oauth/metadata.h"
 #include "oauth/pages.h"
@@ -12,7 +13,9 @@
   X(openid)                                                                                        \
   X(metadata_end)                                                                                  \
   X(openid_end)                                                                                    \
-  X(jwks)
+  X(jwks)                                                                                          \
+  X(register)                                                                                      \
+  X(token)
 
 #define X(name) extern const struct endpoint endpoint_##name;
 ENDPOINTS(X)
@@ -53,8 +56,10 @@ struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
 
 void oauth_free(struct oauth *o)
 {
-  if (o)
-    arena_free(o->arena);
+  if (o == NULL)
+    return;
+  documents_free(o);
+  arena_free(o->arena);
 }
 
 /* ---- which endpoint */

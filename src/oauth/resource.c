@@ -75,3 +75,33 @@ int resource_document(const struct config_service *service, struct arena *arena,
   *ret = d;
   return 0;
 }
+
+/* RESOURCE in parts, its case ignored where RFC 3986 section 6.2.2.1 does. */
+struct place {
+  struct str scheme, authority, rest;
+};
+
+static bool take_apart(struct str s, struct place *ret)
+{
+  size_t at = str_iis(str_slice(s, 0, 8), "https://")  ? 8
+              : str_iis(str_slice(s, 0, 7), "http://") ? 7
+                                                       : 0;
+  struct str after = str_slice(s, at, s.n);
+  size_t end = str_chr(after, '/');
+  ret->scheme = str_slice(s, 0, at);
+  ret->authority = str_slice(after, 0, end);
+  ret->rest = str_slice(after, end, after.n);
+  const char *port = at == 8 ? ":443" : ":80";
+  if (str_ends(ret->authority, port))
+    ret->authority.n -= str_of(port).n;
+  if (str_ends(ret->rest, "/"))
+    ret->rest.n--;
+  return at > 0;
+}
+
+bool resource_is(struct str resource, const struct config_service *service)
+{
+  struct place a, b;
+  return take_apart(resource, &a) && take_apart(str_of(service->resource), &b) &&
+         str_ieq(a.scheme, b.scheme) && str_ieq(a.authority, b.authority) && str_eq(a.rest, b.rest);
+}

@@ -16,6 +16,9 @@ struct resource_document {
 
 /* Whether SERVICE has one: somebody must be named who issues tokens for it. */
 bool resource_has_document(const struct config_service *service);
+/* Whether RESOURCE (RFC 8707) means SERVICE: scheme and host without regard to case, without the
+ * scheme's own port, one '/' at the end or none; everything else byte for byte. */
+bool resource_is(struct str resource, const struct config_service *service);
 /* Everything in ARENA; -1 when out of memory. */
 int resource_document(const struct config_service *service, struct arena *arena,
                       struct resource_document *ret);

@@ -23,6 +23,7 @@ enum caller_kind {
   CALLER_OWNER,         /* issuer, subject, client */
   CALLER_TASK,          /* service, task id */
   CALLER_SERVICE,       /* service */
+  CALLER_REGISTRATION,  /* network: clients that register */
 };
 uint64_t caller_key(struct shm *s, enum caller_kind kind, struct str a, struct str b, struct str c);
 

@@ -1,0 +1,45 @@
+/* Random texts and hashes; see token_text.h. */
+#include "oauth/token_text.h"
+
+#include <openssl/evp.h>
+#include <sys/random.h>
+
+#include "util/base64url.h"
+#include "util/cleanup.h"
+
+enum { RANDOM_MOST = 64 };
+
+struct str random_text(struct arena *a, const char *prefix, size_t bytes)
+{
+  unsigned char raw[RANDOM_MOST];
+  CLEANUP(buf_wipe) struct buf b;
+  buf_init(&b, 256);
+  if (bytes > sizeof raw || getrandom(raw, bytes, 0) != (ssize_t)bytes)
+    return (struct str){NULL, 0};
+  buf_puts(&b, prefix);
+  if (base64url_encode(&b, (struct str){(const char *)raw, bytes}) < 0 || b.failed)
+    return (struct str){NULL, 0};
+  return arena_str(a, buf_view(&b));
+}
+
+static struct str hash(struct arena *a, struct str s, int (*encode)(struct buf *, struct str))
+{
+  unsigned char sum[32];
+  unsigned n = sizeof sum;
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&b, 128);
+  if (EVP_Digest(s.p ? s.p : "", s.n, sum, &n, EVP_sha256(), NULL) != 1 ||
+      encode(&b, (struct str){(const char *)sum, sizeof sum}) < 0)
+    return (struct str){NULL, 0};
+  return arena_str(a, buf_view(&b));
+}
+
+struct str hash_hex(struct arena *a, struct str s)
+{
+  return hash(a, s, hex_encode);
+}
+
+struct str hash_base64url(struct arena *a, struct str s)
+{
+  return hash(a, s, base64url_encode);
+}
