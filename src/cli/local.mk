@@ -7,6 +7,8 @@ mcpauth_SOURCES += src/cli/control.c src/cli/control.h src/cli/reload.c src/cli/
 mcpauth_SOURCES += src/cli/audit.c src/cli/audit.h src/cli/audit_site.c src/cli/audit_tail.c \
   src/cli/site.c src/cli/site.h \
   src/cli/token.c src/cli/token.h src/cli/token_edit.c src/cli/token_show.c src/cli/token_site.c
+mcpauth_SOURCES += src/cli/grants.c src/cli/clients.c src/cli/keys.c \
+  src/cli/store_site.c src/cli/store_site.h
 mcpauth_CFLAGS = $(AM_CFLAGS) -fPIE
 mcpauth_LDFLAGS = $(AM_LDFLAGS) -pie
 mcpauth_LDADD = $(CORE_LIBS)
