@@ -2,7 +2,7 @@ bin_PROGRAMS += mcpauth
 mcpauth_SOURCES = src/cli/main.c src/cli/cli.h
 mcpauth_SOURCES += src/cli/jwt.c src/cli/jwt.h src/cli/jwt_jwk.c src/cli/jwt_key.c src/cli/jwt_mint.c
 mcpauth_SOURCES += src/cli/check.c
-mcpauth_SOURCES += src/cli/explain.c src/cli/provider.c
+mcpauth_SOURCES += src/cli/explain.c src/cli/explain_rules.c src/cli/explain_rules.h src/cli/provider.c
 mcpauth_SOURCES += src/cli/control.c src/cli/control.h src/cli/reload.c src/cli/status.c
 mcpauth_SOURCES += src/cli/audit.c src/cli/audit.h src/cli/audit_site.c src/cli/audit_tail.c \
   src/cli/site.c src/cli/site.h \
