@@ -7,7 +7,7 @@ EXTRA_DIST += pytest.ini
 dist-hook: dist-tests
 dist-tests:
 	cp -p $(top_srcdir)/check $(distdir)/check
-	cd $(top_srcdir) && find tests \( -name '*.py' -o -name '*.mjs' -o -path 'tests/fuzz/corpus/*' -o -path tests/stack/check \) -type f \
+	cd $(top_srcdir) && find tests \( -name '*.py' -o -name '*.mjs' -o -path 'tests/fuzz/corpus/*' -o -path tests/stack/check -o -path tests/gate/check \) -type f \
 	  | tar -cf - -T - | tar -xf - -C $(abs_top_builddir)/$(distdir)
 .PHONY: dist-tests
 
@@ -33,9 +33,14 @@ check-interop: all
 check_PROGRAMS += tests/support/stack-eval
 tests_support_stack_eval_SOURCES = tests/support/stack-eval.c
 TESTS += tests/stack/check
-check-long: tests/support/stack-eval
+check-long: tests/support/stack-eval tests/support/gate-eval
 	$(srcdir)/tests/stack/check 5
+	$(srcdir)/tests/gate/check 10000000
 .PHONY: check-long
 # Logins through one provider without a hub around it.
 check_PROGRAMS += tests/support/login-run
 tests_support_login_run_SOURCES = tests/support/login-run.c
+# The JSON gate against an oracle of its own.
+check_PROGRAMS += tests/support/gate-eval
+tests_support_gate_eval_SOURCES = tests/support/gate-eval.c
+TESTS += tests/gate/check
