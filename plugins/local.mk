@@ -73,3 +73,9 @@ plugins_google_oauth_la_SOURCES = plugins/google-oauth/google-oauth.c
 plugins_google_oauth_la_CFLAGS = $(MODULE_COMPILE)
 plugins_google_oauth_la_LDFLAGS = $(MODULE_LINK)
 EXTRA_DIST += plugins/google-oauth/mcpauth-google-oauth.pod
+# github-oauth
+plugin_LTLIBRARIES += plugins/github-oauth.la
+plugins_github_oauth_la_SOURCES = plugins/github-oauth/github-oauth.c
+plugins_github_oauth_la_CFLAGS = $(MODULE_COMPILE)
+plugins_github_oauth_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/github-oauth/mcpauth-github-oauth.pod

@@ -12,6 +12,7 @@ from support import secretlog  # noqa: E402
 from support.hub import Hub  # noqa: E402
 from support.idp import MockIdp  # noqa: E402
 from support.loginrun import LoginRun  # noqa: E402
+from support.standin_github import StandInGitHub  # noqa: E402
 from support.standin_google import StandInGoogle  # noqa: E402
 from support.standin_oidc import StandInOidc  # noqa: E402
 from support.upstream import Canary, MockUpstream  # noqa: E402
@@ -116,6 +117,14 @@ def oidc(world):
 def google(world):
     """A StandInGoogle."""
     i = StandInGoogle()
+    world.idps.append(i)
+    return i
+
+
+@pytest.fixture
+def github(world):
+    """A StandInGitHub."""
+    i = StandInGitHub()
     world.idps.append(i)
     return i
 

@@ -130,7 +130,8 @@ static enum jwt_status check_type(const struct jwt *t, const struct mcpauth_jwt_
 {
   const json_t *typ = json_object_get(t->jws.header, "typ");
   struct str text = json_text(typ), claim = json_str(t->payload, "typ");
-  if ((typ && text.p == NULL) || !type_accepted(&p->types, text.p ? short_type(text) : text)) {
+  if ((typ && text.p == NULL) || str_iis(short_type(text), ASSERTION_TYPE) ||
+      !type_accepted(&p->types, text.p ? short_type(text) : text)) {
     err_set(e, "a token of this typ is not accepted");
     return JWT_WRONG_TYPE;
   }

@@ -48,4 +48,7 @@ enum jwt_status jwt_verify(const struct jwt *t, const struct jwks *keys,
  * that does not fit.  Cheap: asked of every credential by every line (mcpauth_host.jwt_issuer). */
 int jwt_issuer(struct str token, char *out, size_t size);
 
+/* `typ` of what the hub tells upstreams about callers: never a credential. */
+#define ASSERTION_TYPE "mcpauth-assertion+jwt"
+
 #endif

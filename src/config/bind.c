@@ -105,16 +105,22 @@ static const char *nearest_name(struct binder *b, const struct names *names, str
   return v ? report_nearest(b->scratch, word, v, names->n) : "";
 }
 
-struct named *names_find(struct binder *b, struct names *names, const struct word *word)
+struct named *names_look(struct binder *b, struct names *names, const struct word *word)
 {
   for (size_t i = 0; i < names->n; i++)
-    if (str_is(word->text, names->v[i].name)) {
-      names->v[i].used = true;
+    if (str_is(word->text, names->v[i].name))
       return &names->v[i];
-    }
   report_error(b->f, word->at, "there is no %s '%s'%s", names->noun, word->text.p,
                nearest_name(b, names, word->text));
   return NULL;
+}
+
+struct named *names_find(struct binder *b, struct names *names, const struct word *word)
+{
+  struct named *n = names_look(b, names, word);
+  if (n)
+    n->used = true;
+  return n;
 }
 
 static void add_named(struct binder *b, struct names *names, const struct statement *s)
@@ -132,8 +138,9 @@ static void add_named(struct binder *b, struct names *names, const struct statem
   for (size_t i = 0; i < names->n; i++)
     if (str_is(name.text, names->v[i].name)) {
       struct config_at first = statement_at(names->v[i].s);
-      report_error(b->f, name.at, "there are two %ss '%s': the first stands at %s:%u:%u",
-                   names->noun, name.text.p, first.file, first.line, first.column);
+      report_error(b->f, name.at, "there are two %s%s '%s': the first stands at %s:%u:%u",
+                   names == &b->policies ? "policie" : names->noun, "s", name.text.p, first.file,
+                   first.line, first.column);
       return;
     }
   names->v[names->n++] = (struct named){.name = bind_dup(b, name.text), .s = s};
@@ -162,9 +169,10 @@ static int names_init(struct binder *b, struct names *names, const char *noun, s
 
 static void sort_out(struct binder *b, const struct statement *first)
 {
-  static const char *const known[] = {"hub",   "oauth",   "provider", "scope",
-                                      "stack", "service", "client"};
-  struct names *kinds[] = {&b->providers, &b->scopes, &b->stacks, &b->services, &b->clients};
+  static const char *const known[] = {"hub",    "oauth", "provider", "scope",
+                                      "policy", "stack", "service",  "client"};
+  struct names *kinds[] = {&b->providers, &b->scopes,   &b->policies,
+                           &b->stacks,    &b->services, &b->clients};
   size_t n = 0;
   for (const struct statement *s = first; s; s = s->next)
     n++;
@@ -217,6 +225,10 @@ static void lint_unused(struct binder *b)
     if (!b->stacks.v[i].used)
       report_lint(b->f, CONFIG_WARNING, statement_at(b->stacks.v[i].s), "unused-stack",
                   "nothing includes the stack '%s'", b->stacks.v[i].name);
+  for (size_t i = 0; i < b->policies.n; i++)
+    if (!b->policies.v[i].used)
+      report_lint(b->f, CONFIG_WARNING, statement_at(b->policies.v[i].s), "unused-policy",
+                  "nothing names the policy '%s'", b->policies.v[i].name);
 }
 
 static void bind_all(struct binder *b, const struct statement *first)
@@ -226,6 +238,7 @@ static void bind_all(struct binder *b, const struct statement *first)
     report_error(b->f, (struct config_at){b->c->dir, 0, 0},
                  "there is no hub block: one *.conf file must have `hub { public_url URL }`");
   bind_scopes(b);
+  bind_policies(b);
   bind_hub(b);
   bind_stacks(b);
   bind_services(b);

@@ -172,7 +172,7 @@ static void bind_client(struct binder *b, const struct named *n, struct config_c
   c->at = statement_at(n->s);
   c->name = n->name;
   options_open(b, n->s);
-  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1, NULL);
+  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1);
   options_close(b);
   copy(b, c, &o);
   if (b->f->report->errors == errors)

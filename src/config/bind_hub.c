@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config/binder.h"
+#include "config/bind_rules.h"
 #include "config/tables.h"
 #include "util/cleanup.h"
 
@@ -30,7 +30,8 @@ struct hub_options {
   const char *public_text;
   struct listen_list listen, admin;
   struct line_list lines;
-  struct scope_list require;
+  struct demands demands;
+  struct rule_source rules;
   const char *user, *state_dir;
   int64_t workers, job_threads, drain_timeout, watchdog, max_generations;
   int64_t header_timeout, body_timeout, keepalive_timeout, stall_timeout;
@@ -253,9 +254,14 @@ static const struct option_spec rows[] = {
     STATEMENT("account", custom_line, "PROVIDER",
               "asked at every service, before its own account lines", AT(lines),
               .flags = MCPAUTH_REPEAT),
-    STATEMENT("require", custom_require, "scope NAME ...",
-              "scopes that every request to every service needs", AT(require),
-              .flags = MCPAUTH_REPEAT),
+    BLOCK("require", custom_require, "CONDITION", "what every request to every service must meet",
+          AT(demands), .flags = MCPAUTH_REPEAT),
+    BLOCK("tool", custom_rule, RULE_FORM, RULE_HELP_TOOL, AT(rules), .flags = MCPAUTH_REPEAT),
+    BLOCK("resource", custom_rule, RULE_FORM, RULE_HELP_RESOURCE, AT(rules),
+          .flags = MCPAUTH_REPEAT),
+    BLOCK("prompt", custom_rule, RULE_FORM, RULE_HELP_PROMPT, AT(rules), .flags = MCPAUTH_REPEAT),
+    BLOCK("method", custom_rule, RULE_FORM, RULE_HELP_METHOD, AT(rules), .flags = MCPAUTH_REPEAT),
+    BLOCK("policy", custom_rule, "NAME", RULE_HELP_POLICY, AT(rules), .flags = MCPAUTH_REPEAT),
     STATEMENT("user", custom_user, "NAME", "whom to become for good when started as root",
               AT(user)),
     OPTION("state_dir", MCPAUTH_PATH, "PATH", "what must survive a restart", AT(state_dir),
@@ -349,7 +355,7 @@ static void custom_admin(struct binder *b, const struct statement *s, void *targ
   }
   o->admin.admin = true;
   options_open(b, s);
-  options_bind(b, s, &(struct option_table){in_admin, ARRAY_SIZE(in_admin), &o->admin}, 1, NULL);
+  options_bind(b, s, &(struct option_table){in_admin, ARRAY_SIZE(in_admin), &o->admin}, 1);
   options_close(b);
 }
 
@@ -407,8 +413,7 @@ static void copy(struct binder *b, const struct hub_options *o)
   copy_limits(&c->limits, o);
   copy_audit(c, o);
   b->hub_lines = o->lines;
-  b->hub_require = o->require.v;
-  b->n_hub_require = o->require.n;
+  b->hub_demands = o->demands;
 }
 
 void bind_hub(struct binder *b)
@@ -418,7 +423,8 @@ void bind_hub(struct binder *b)
     return;
   b->risks = &o.risks;
   options_open(b, b->hub);
-  options_bind(b, b->hub, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1, options_of_rules);
+  options_bind(b, b->hub, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1);
+  rules_bind(b, &o.rules, &b->hub_rules);
   options_close(b);
   if (o.public_text && !o.public_url.https && !url_loopback(&o.public_url))
     lint(b, "plain-http-public-url", b->public_url_at,

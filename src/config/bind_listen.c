@@ -195,7 +195,7 @@ const struct block_rows listen_rows = {"listen", rows, ARRAY_SIZE(rows)};
 static void bind_block(struct binder *b, const struct statement *s, struct config_listen *l)
 {
   options_open(b, s);
-  options_bind(b, s, &(struct option_table){rows, ARRAY_SIZE(rows), l}, 1, NULL);
+  options_bind(b, s, &(struct option_table){rows, ARRAY_SIZE(rows), l}, 1);
   options_close(b);
   bool certificate = false, key = false;
   for (const struct statement *in = s->block->first; in; in = in->next) {

@@ -173,7 +173,7 @@ void bind_oauth(struct binder *b)
   if (s == NULL)
     return;
   options_open(b, s);
-  options_bind(b, s, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1, NULL);
+  options_bind(b, s, &(struct option_table){rows, ARRAY_SIZE(rows), &o}, 1);
   options_close(b);
   if (b->oauth == NULL)
     buf_cut(&b->text, text); /* a hub that logs nobody in has nothing to say about it */

@@ -166,8 +166,7 @@ static void bind_provider(struct binder *b, struct named *n, struct config_provi
   size_t text = b->text.n;
   options_open(b, n->s);
   options_bind(b, n->s,
-               (struct option_table[]){{rows, ARRAY_SIZE(rows), &o}, {own, n_own, p->config}}, 2,
-               NULL);
+               (struct option_table[]){{rows, ARRAY_SIZE(rows), &o}, {own, n_own, p->config}}, 2);
   options_close(b);
   if (n->builtin)
     buf_cut(&b->text, text); /* the effective text shows what can stand in a file */

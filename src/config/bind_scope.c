@@ -11,7 +11,8 @@
 struct scope_options {
   const char *text;
   struct scope_list implies;
-  struct config_words entitled;
+  struct condition_list entitled;
+  struct config_at entitled_at;
 };
 
 void scope_list_add(struct binder *b, struct scope_list *list, const struct config_scope *scope)
@@ -43,9 +44,8 @@ void scope_list_sort(struct scope_list *list)
   list->n = kept;
 }
 
-/* The words from FROM on name declared scopes. */
-static void add_scopes(struct binder *b, const struct statement *s, size_t from,
-                       struct scope_list *list)
+void scope_list_read(struct binder *b, const struct statement *s, size_t from,
+                     struct scope_list *list)
 {
   for (size_t i = from; i < s->n; i++) {
     struct named *n = names_find(b, &b->scopes, &s->words[i]);
@@ -58,30 +58,18 @@ void custom_scopes(struct binder *b, const struct statement *s, void *target)
 {
   if (s->n < 2)
     report_error(b->f, statement_at(s), "'%s' takes one scope or more", s->words[0].text.p);
-  add_scopes(b, s, 1, target);
+  scope_list_read(b, s, 1, target);
 }
 
-void custom_require(struct binder *b, const struct statement *s, void *target)
-{
-  if (s->n > 1 && !str_is(s->words[1].text, "scope"))
-    report_error(b->f, s->words[1].at,
-                 "only `require scope NAME ...` is in this release, not `require %s`",
-                 s->words[1].text.p);
-  else if (s->n < 3)
-    report_error(b->f, statement_at(s), "this must have the form `require scope NAME ...`");
-  else
-    add_scopes(b, s, 2, target);
-}
-
-/* `for CONDITION ...`: kept as words; the conditions themselves come with the rules. */
+/* Who may hold a scope cannot hang on the scopes that she holds, nor on what she calls. */
 static void custom_for(struct binder *b, const struct statement *s, void *target)
 {
-  if (s->n < 3) {
-    report_error(b->f, statement_at(s), "this must have the form `for CONDITION WORD ...`");
-    return;
-  }
-  for (size_t i = 1; i < s->n; i++)
-    words_add(b, target, bind_dup(b, s->words[i].text));
+  struct scope_options *o = target;
+  size_t count = 0;
+  const struct condition_place place = {.what = "`for`", .count = &count};
+  options_tree(b, s);
+  conditions_after(b, &place, s, 1, &o->entitled);
+  o->entitled_at = statement_at(s);
 }
 
 static const struct option_spec rows[] = {
@@ -89,9 +77,8 @@ static const struct option_spec rows[] = {
            .offset = offsetof(struct scope_options, text), .flags = MCPAUTH_REQUIRED),
     STATEMENT("implies", custom_scopes, "SCOPE ...", "scopes that this one includes",
               .offset = offsetof(struct scope_options, implies), .flags = MCPAUTH_REPEAT),
-    STATEMENT("for", custom_for, "CONDITION WORD ...",
-              "who may hold it; without it everybody who can sign in",
-              .offset = offsetof(struct scope_options, entitled)),
+    BLOCK("for", custom_for, "CONDITION", "who may hold it; without it everybody who can sign in",
+          .flags = 0),
 };
 const struct block_rows scope_rows = {"scope", rows, ARRAY_SIZE(rows)};
 
@@ -126,6 +113,30 @@ static void close_implied(struct binder *b, struct config_scope *scope)
   scope->n_implied = list.n;
 }
 
+static const struct config_condition *entitlement(struct binder *b, const struct scope_options *o)
+{
+  struct config_condition *c = bind_alloc(b, 1, sizeof *c);
+  if (c)
+    *c = (struct config_condition){
+        .at = o->entitled_at, .kind = CONDITION_ALL, .v = o->entitled.v, .n = o->entitled.n};
+  return c;
+}
+
+/* Once all scopes know what they imply. */
+static void collect_satisfying(struct binder *b, struct config_scope *all, size_t n,
+                               struct config_scope *scope)
+{
+  struct scope_list list = {NULL, 0};
+  scope_list_add(b, &list, scope);
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < all[i].n_implied; k++)
+      if (all[i].implied[k] == scope)
+        scope_list_add(b, &list, &all[i]);
+  scope_list_sort(&list);
+  scope->satisfied_by = list.v;
+  scope->n_satisfied_by = list.n;
+}
+
 static void bind_scope(struct binder *b, struct named *n)
 {
   struct config_scope *scope = n->bound;
@@ -133,10 +144,11 @@ static void bind_scope(struct binder *b, struct named *n)
   if (o == NULL)
     return;
   options_open(b, n->s);
-  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), o}, 1, NULL);
+  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), o}, 1);
   options_close(b);
   scope->text = o->text ? o->text : "";
-  scope->entitled = o->entitled;
+  if (o->entitled.n)
+    scope->entitled = entitlement(b, o);
   n->extra = &o->implies;
 }
 
@@ -167,6 +179,8 @@ void bind_scopes(struct binder *b)
     bind_scope(b, &b->scopes.v[i]);
   for (size_t i = 0; i < n; i++)
     close_implied(b, &all[i]);
+  for (size_t i = 0; i < n; i++)
+    collect_satisfying(b, all, n, &all[i]);
   if (n)
     qsort(v, n, sizeof *v, scope_order);
   b->c->scopes = v;

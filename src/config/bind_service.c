@@ -67,17 +67,50 @@ static void custom_url(struct binder *b, const struct statement *s, void *target
   o->url = bind_dup(b, word.text);
 }
 
+static const char *nearest_method(struct binder *b, struct str word)
+{
+  const char *near = method_nearest(word);
+  char *text = near ? arena_printf(b->scratch, "; did you mean '%s'?", near) : NULL;
+  return text ? text : "";
+}
+
 static void custom_anonymous(struct binder *b, const struct statement *s, void *target)
 {
   struct service_options *o = target;
-  if (s->n != 2 || !str_is(s->words[1].text, "*")) {
-    report_error(b->f, s->words[s->n > 1].at,
-                 "only `anonymous *` is in this release: it opens the whole service");
-    return;
+  if (s->n < 2)
+    report_error(b->f, statement_at(s),
+                 "this must have the form `anonymous *` or `anonymous "
+                 "METHOD ...`");
+  if (o->anonymous_at.file == NULL)
+    o->anonymous_at = statement_at(s);
+  for (size_t i = 1; i < s->n; i++) {
+    struct str word = s->words[i].text;
+    if (str_is(word, "*") && (s->n > 2 || o->anonymous_methods.n))
+      report_error(b->f, s->words[i].at, "'anonymous *' opens every method: name no others beside");
+    else if (str_is(word, "*"))
+      o->anonymous = true;
+    else if (o->anonymous)
+      report_error(b->f, s->words[i].at, "'anonymous *' opens every method already");
+    else if (!method_known(word))
+      report_error(b->f, s->words[i].at, "MCP has no method '%s'%s", word.p,
+                   nearest_method(b, word));
+    else
+      words_add(b, &o->anonymous_methods, bind_dup(b, word));
   }
-  o->anonymous = true;
-  o->anonymous_at = statement_at(s);
 }
+
+static void custom_tasks(struct binder *b, const struct statement *s, void *target)
+{
+  struct service_options *o = target;
+  struct err e = {""};
+  if (!statement_form(b, s, 1, 1, "tasks on | off"))
+    return;
+  o->tasks_at = statement_at(s);
+  if (value_bool(s->words[1].text, &o->tasks, &e) < 0)
+    report_error(b->f, s->words[1].at, "'tasks' %s", e.text);
+}
+
+static const char *const list_words[] = {"entitled", "granted", NULL};
 
 static void custom_authorization_server(struct binder *b, const struct statement *s, void *target)
 {
@@ -103,6 +136,8 @@ static void custom_authorization_server(struct binder *b, const struct statement
 
 enum { S = 1000, H = 3600000 };
 
+static const char *const identity_words[] = {"none", "headers", "assertion", NULL};
+
 static const struct option_spec rows[] = {
     STATEMENT("accept_risk", custom_accept_risk, "NAME ...",
               "named risks of this block that are taken", AT(risks), .flags = MCPAUTH_REPEAT),
@@ -111,8 +146,15 @@ static const struct option_spec rows[] = {
               .flags = 0),
     STATEMENT("upstream", custom_upstream, "URL | unix:PATH http://NAME/PATH",
               "the MCP server behind it", .flags = MCPAUTH_REQUIRED),
-    STATEMENT("upstream_auth", custom_upstream_auth, "none | bearer SECRET | header NAME SECRET",
+    STATEMENT("upstream_auth", custom_upstream_auth,
+              "none | bearer SECRET | header NAME SECRET | assertion",
               "what the hub shows to that server", .fallback = "none"),
+    OPTION("identity", MCPAUTH_CHOICE, "none | headers | assertion",
+           "how that server learns who is calling: X-Mcpauth-* headers, or a signed assertion in "
+           "X-Mcpauth-Assertion",
+           AT(upstream.identity), .fallback = "none", .choices = identity_words),
+    OPTION("upstream_audience", MCPAUTH_STRING, "TEXT",
+           "whom assertions are for; by default the upstream's URL", AT(upstream.audience)),
     STATEMENT("accept", custom_accept, "bearer | basic | header NAME | query NAME",
               "where the caller's one credential may stand", .flags = MCPAUTH_REPEAT,
               .fallback = "bearer"),
@@ -120,8 +162,20 @@ static const struct option_spec rows[] = {
               "its stack; without auth lines the hub's", AT(lines), .flags = MCPAUTH_REPEAT),
     STATEMENT("account", custom_line, "PROVIDER", "asked after a grant, on every request",
               AT(lines), .flags = MCPAUTH_REPEAT),
-    STATEMENT("require", custom_require, "scope NAME ...",
-              "scopes that every request needs, all of them", AT(require), .flags = MCPAUTH_REPEAT),
+    BLOCK("require", custom_require, "CONDITION", "what every request must meet", AT(demands),
+          .flags = MCPAUTH_REPEAT),
+    BLOCK("tool", custom_rule, RULE_FORM, RULE_HELP_TOOL, AT(rules), .flags = MCPAUTH_REPEAT),
+    BLOCK("resource", custom_rule, RULE_FORM, RULE_HELP_RESOURCE, AT(rules),
+          .flags = MCPAUTH_REPEAT),
+    BLOCK("prompt", custom_rule, RULE_FORM, RULE_HELP_PROMPT, AT(rules), .flags = MCPAUTH_REPEAT),
+    BLOCK("method", custom_rule, RULE_FORM, RULE_HELP_METHOD, AT(rules), .flags = MCPAUTH_REPEAT),
+    BLOCK("policy", custom_rule, "NAME", RULE_HELP_POLICY, AT(rules), .flags = MCPAUTH_REPEAT),
+    OPTION("list", MCPAUTH_CHOICE, "entitled | granted",
+           "whether lists show what only a scope that the caller may hold keeps from her", AT(list),
+           .fallback = "entitled", .choices = list_words),
+    STATEMENT("tasks", custom_tasks, "on | off",
+              "whether tasks/... may be used, by whom the hub has given the task's id", .flags = 0,
+              .fallback = "off"),
     STATEMENT("login_scope", custom_scopes, "SCOPE ...",
               "what clients are told to ask for; by default the scopes of require", AT(login_scope),
               .flags = MCPAUTH_REPEAT),
@@ -141,8 +195,9 @@ static const struct option_spec rows[] = {
               .flags = MCPAUTH_REPEAT),
     STATEMENT("allow_origin", custom_origin, "ORIGIN ...", "web pages that may call it",
               AT(allow_origin), .flags = MCPAUTH_REPEAT),
-    STATEMENT("anonymous", custom_anonymous, "*",
-              "opens the whole service to callers without a credential", .flags = 0),
+    STATEMENT("anonymous", custom_anonymous, "* | METHOD ...",
+              "opens the whole service, or these methods, to callers without a credential",
+              .flags = MCPAUTH_REPEAT),
     OPTION("max_body", MCPAUTH_SIZE, "SIZE", "the most that a request's body may have",
            AT(max_body), .fallback = "4m", .min = 1024, .max = 1 << 30),
     OPTION("call_limit", MCPAUTH_DURATION, "TIME", "the most that one exchange may take",
@@ -198,14 +253,16 @@ static void copy(struct binder *b, struct service_options *o)
   v->upstream.first_byte_timeout_ms = o->first_byte_timeout;
   v->accept = o->accept.v;
   v->n_accept = o->accept.n;
-  for (size_t i = 0; i < b->n_hub_require; i++)
-    scope_list_add(b, &o->require, b->hub_require[i]);
-  scope_list_sort(&o->require);
-  v->require = o->require.v;
-  v->n_require = o->require.n;
+  struct demands all = b->hub_demands;
+  demands_add(b, &all, &o->demands);
+  scope_list_sort(&all.scopes);
+  v->require = all.scopes.v;
+  v->n_require = all.scopes.n;
+  v->conditions = all.conditions.v;
+  v->n_conditions = all.conditions.n;
   scope_list_sort(&o->login_scope);
-  v->login_scope = o->login_scope.n ? o->login_scope.v : o->require.v;
-  v->n_login_scope = o->login_scope.n ? o->login_scope.n : o->require.n;
+  v->login_scope = o->login_scope.n ? o->login_scope.v : all.scopes.v;
+  v->n_login_scope = o->login_scope.n ? o->login_scope.n : all.scopes.n;
   v->authorization_servers = o->authorization_servers;
   v->resource_name = o->resource_name;
   v->forward_header = o->forward_header;
@@ -213,6 +270,9 @@ static void copy(struct binder *b, struct service_options *o)
   v->return_header = o->return_header;
   v->allow_origin = o->allow_origin;
   v->anonymous = o->anonymous;
+  v->anonymous_methods = o->anonymous_methods;
+  v->tasks = o->tasks;
+  v->list_granted = o->list == 1;
   v->max_body = (size_t)o->max_body;
   v->call_limit_ms = o->call_limit;
   v->stream_max_age_ms = o->stream_max_age;
@@ -229,8 +289,11 @@ static void bind_service(struct binder *b, struct named *n, struct config_servic
   n->extra = o;
   b->risks = &o->risks;
   options_open(b, n->s);
-  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), o}, 1, options_of_rules);
+  options_bind(b, n->s, &(struct option_table){rows, ARRAY_SIZE(rows), o}, 1);
+  struct rule_list rules = {NULL, 0};
+  rules_bind(b, &o->rules, &rules);
   options_close(b);
+  rules_of_service(b, v, &rules);
   finish_url(b, o);
   upstream_finish(b, o);
   if (o->anonymous)
@@ -238,6 +301,14 @@ static void bind_service(struct binder *b, struct named *n, struct config_servic
                  "the service '%s' answers callers without a credential; 'require' holds only for "
                  "those that show one",
                  v->name);
+  else if (o->anonymous_methods.n)
+    lint_warning(b, "anonymous-operation", o->anonymous_at,
+                 "the service '%s' answers %zu method%s without a credential", v->name,
+                 o->anonymous_methods.n, o->anonymous_methods.n > 1 ? "s" : "");
+  if (o->tasks)
+    lint_warning(b, "tasks", o->tasks_at,
+                 "tasks/... name no tool: whoever has got a task's id may use it, whatever the "
+                 "lines of tools say by then");
   copy(b, o);
   b->risks = NULL;
 }
@@ -323,6 +394,7 @@ static void resolve_service(struct binder *b, struct config_service *v, struct s
     add_servers(b, v);
   b->risks = &o->risks;
   lint_stack(b, v, o->lines.n_auth ? NULL : &b->hub_risks);
+  lint_rules(b, v);
   risks_end(b, &o->risks);
   service_note(b, v);
 }

@@ -112,7 +112,7 @@ void bind_stacks(struct binder *b)
   for (size_t i = 0; i < stacks->n; i++) {
     struct option_table table = {rows, ARRAY_SIZE(rows), stacks->v[i].bound};
     options_open(b, stacks->v[i].s);
-    options_bind(b, stacks->v[i].s, &table, 1, NULL);
+    options_bind(b, stacks->v[i].s, &table, 1);
     options_close(b);
     if (((struct line_list *)stacks->v[i].bound)->n_auth == 0)
       report_lint(b->f, CONFIG_ERROR, statement_at(stacks->v[i].s), "empty-stack",

@@ -61,14 +61,16 @@ void custom_upstream_auth(struct binder *b, const struct statement *s, void *tar
   struct config_upstream *up = &o->upstream;
   struct err e = {""};
   static const char form[] = "upstream_auth none` or `upstream_auth bearer SECRET` or "
-                             "`upstream_auth header NAME SECRET";
+                             "`upstream_auth header NAME SECRET` or `upstream_auth assertion";
   if (!statement_form(b, s, 1, 3, form))
     return;
   struct str kind = s->words[1].text;
-  if (str_is(kind, "user_token") || str_is(kind, "assertion")) {
+  if (str_is(kind, "user_token")) {
     report_error(b->f, s->words[1].at, "`upstream_auth %s` is not in this release", kind.p);
   } else if (str_is(kind, "none") && s->n == 2) {
     up->auth = UPSTREAM_AUTH_NONE;
+  } else if (str_is(kind, "assertion") && s->n == 2) {
+    up->auth = UPSTREAM_AUTH_ASSERTION;
   } else if (str_is(kind, "bearer") && s->n == 3) {
     up->auth = UPSTREAM_AUTH_BEARER;
     up->auth_secret = secrets_resolve_header(b, &s->words[2]);
@@ -201,9 +203,22 @@ static void check_leak(struct binder *b, const struct service_options *o,
                    "'%s' carries the caller's credential: it cannot be forwarded", a->name);
 }
 
-void upstream_finish(struct binder *b, const struct service_options *o)
+static void finish_audience(struct binder *b, struct service_options *o)
+{
+  struct config_upstream *up = &o->upstream;
+  bool wanted = up->identity == IDENTITY_ASSERTION || up->auth == UPSTREAM_AUTH_ASSERTION;
+  if (up->audience && !wanted)
+    report_error(b->f, o->service->at,
+                 "'upstream_audience' is said in assertions only: add `identity assertion` or "
+                 "`upstream_auth assertion`");
+  if (up->audience == NULL)
+    up->audience = up->url;
+}
+
+void upstream_finish(struct binder *b, struct service_options *o)
 {
   const struct config_upstream *up = &o->upstream;
+  finish_audience(b, o);
   for (size_t i = 0; i < o->accept.n; i++)
     check_leak(b, o, &o->accept.v[i]);
   if (up->auth_header)

@@ -41,6 +41,40 @@ struct line_list {
   size_t n, n_auth; /* n_auth counts LINE_INCLUDE too */
 };
 
+struct scope_list {
+  const struct config_scope **v;
+  size_t n;
+};
+
+struct condition_list {
+  const struct config_condition *v;
+  size_t n;
+};
+
+/* Where conditions stand, and what they may look at there. */
+struct condition_place {
+  const char *what; /* "a method line" */
+  bool scopes, arguments;
+  size_t *count; /* conditions so far, LIMIT_CONDITIONS at most */
+};
+
+/* `require` of a hub or service block. */
+struct demands {
+  struct scope_list scopes;
+  struct condition_list conditions;
+};
+
+/* Statements of rules as they stand, and the lines that they mean. */
+struct rule_source {
+  const struct statement **v;
+  size_t n;
+};
+
+struct rule_list {
+  struct config_rule *v;
+  size_t n;
+};
+
 /* accept_risk NAME in one block. */
 struct risk {
   const char *name;
@@ -60,7 +94,7 @@ struct binder {
   struct findings *f;
   const struct config_modules *modules;
   unsigned user_id;
-  struct names providers, scopes, stacks, services, clients;
+  struct names providers, scopes, policies, stacks, services, clients;
   const struct statement *hub, *oauth;
   struct buf text;     /* the effective configuration, as config_print shows it */
   unsigned depth;      /* of the block that text is in */
@@ -71,14 +105,15 @@ struct binder {
   struct risks hub_risks;
 
   struct line_list hub_lines;
-  const struct config_scope **hub_require;
-  size_t n_hub_require;
+  struct demands hub_demands;
+  struct rule_list hub_rules;
   struct config_at public_url_at;
   struct named **assertion_providers; /* of oauth.assertion_issuers */
 };
 
 /* ---- one pass each, called by bind.c in this order */
 void bind_scopes(struct binder *b);
+void bind_policies(struct binder *b);
 void bind_hub(struct binder *b);
 void bind_stacks(struct binder *b);
 void bind_services(struct binder *b);
@@ -95,6 +130,8 @@ void bind_resolve_oauth(struct binder *b);
 
 /* NULL, with the error reported at WORD. */
 struct named *names_find(struct binder *b, struct names *names, const struct word *word);
+/* The same, without marking it as used. */
+struct named *names_look(struct binder *b, struct names *names, const struct word *word);
 /* Whether the statement has from LEAST to MOST words behind its name; reports FORM if not. */
 bool statement_form(struct binder *b, const struct statement *s, size_t least, size_t most,
                     const char *form);
@@ -121,19 +158,31 @@ void custom_origin(struct binder *b, const struct statement *s,
                    void *target); /* struct config_words */
 void custom_ca_file(struct binder *b, const struct statement *s, void *target); /* const char * */
 void custom_proxy(struct binder *b, const struct statement *s, void *target);   /* const char * */
-/* struct scope_list */
+/* struct demands; writes itself */
 void custom_require(struct binder *b, const struct statement *s, void *target);
+/* struct scope_list */
 void custom_scopes(struct binder *b, const struct statement *s, void *target);
 /* struct listen_list */
 void custom_listen(struct binder *b, const struct statement *s, void *target);
 
-struct scope_list {
-  const struct config_scope **v;
-  size_t n;
-};
 void scope_list_add(struct binder *b, struct scope_list *list, const struct config_scope *scope);
+/* The words from FROM on name declared scopes. */
+void scope_list_read(struct binder *b, const struct statement *s, size_t from,
+                     struct scope_list *list);
 /* Sorted by name, without duplicates. */
 void scope_list_sort(struct scope_list *list);
+
+/* ---- conditions (bind_condition.c) */
+
+/* S as one condition; its first word is the condition's. */
+void condition_bind(struct binder *b, const struct condition_place *place,
+                    const struct statement *s, bool negated, struct config_condition *ret);
+void conditions_bind(struct binder *b, const struct condition_place *place,
+                     const struct block *block, struct config_at at, bool negated,
+                     struct condition_list *ret);
+/* The words of S from FROM on as one condition, or those of its block. */
+void conditions_after(struct binder *b, const struct condition_place *place,
+                      const struct statement *s, size_t from, struct condition_list *ret);
 
 struct listen_list {
   struct config_listen *v;

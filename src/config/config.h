@@ -16,6 +16,7 @@
 #include "config/vocabulary.h"
 #include "ops/audit.h"
 #include "util/arena.h"
+#include "util/cidr.h"
 #include "util/err.h"
 #include "util/secret.h"
 #include "util/url.h"
@@ -80,7 +81,79 @@ struct config_scope {
   const char *name, *text;
   const struct config_scope **implied; /* transitively closed, itself excluded */
   size_t n_implied;
-  struct config_words entitled; /* the words of `for`, unexamined by this release's hub */
+  /* This scope and all that imply it, sorted by name: whoever holds one of them holds it. */
+  const struct config_scope **satisfied_by;
+  size_t n_satisfied_by;
+  const struct config_condition *entitled; /* `for`; NULL: everybody who can sign in */
+};
+
+/* ---- rules (design section 5); the grammar of patterns is in config/pattern.h */
+
+struct config_pattern {
+  struct str text;
+  bool glob;     /* has a '*', which stands for any run of bytes */
+  size_t prefix; /* bytes before the first '*' */
+};
+
+enum condition_kind {
+  CONDITION_ALL = 1,
+  CONDITION_ANY,
+  CONDITION_SCOPE,  /* scopes: all of them */
+  CONDITION_CLAIM,  /* pointer, op, and what it takes */
+  CONDITION_ROLE,   /* words[0] */
+  CONDITION_TENANT, /* one of words; so are those that follow */
+  CONDITION_ISSUER,
+  CONDITION_CLIENT,
+  CONDITION_SUBJECT,
+  CONDITION_EMAIL_DOMAIN, /* lower case */
+  CONDITION_ADDRESS,      /* networks */
+  CONDITION_PROVIDER,     /* words: instances */
+  CONDITION_ARGUMENT,     /* like CONDITION_CLAIM; rules of tools and prompts only */
+};
+
+enum condition_op {
+  OP_EQUAL = 1,
+  OP_IN,
+  OP_MATCHES,
+  OP_LESS,
+  OP_LESS_EQUAL,
+  OP_GREATER,
+  OP_GREATER_EQUAL,
+};
+
+/* What a `require` demands.  `not` is pushed down to the leaves when it is bound (de Morgan), where
+ * it is NEGATED; a leaf whose claim is absent or of another type is not met either way. */
+struct config_condition {
+  struct config_at at;
+  enum condition_kind kind;
+  bool negated;                     /* never of ALL, ANY, SCOPE */
+  const struct config_condition *v; /* of ALL and ANY */
+  size_t n;
+  const struct config_scope **scopes;
+  size_t n_scopes;
+  struct str pointer; /* RFC 6901 */
+  enum condition_op op;
+  struct config_words words; /* OP_MATCHES has its glob in pattern instead */
+  struct config_pattern pattern;
+  const struct cidr *networks;
+  size_t n_networks;
+};
+
+/* One line of `tool`, `resource`, `prompt` or `method`. */
+struct config_rule {
+  struct config_at at;
+  enum rule_kind kind;
+  enum rule_action action;
+  bool hub; /* of the hub block, before the service's own */
+  struct config_pattern pattern;
+  struct config_condition require; /* of ACTION_REQUIRE: a CONDITION_ALL */
+  const char *text; /* "tool delete_* require scope notes:admin", for explain and the audit */
+};
+
+/* In order: the first that matches decides. */
+struct config_rules {
+  const struct config_rule *v;
+  size_t n;
 };
 
 enum accept_kind { ACCEPT_BEARER = 1, ACCEPT_BASIC, ACCEPT_HEADER, ACCEPT_QUERY };
@@ -90,7 +163,15 @@ struct config_accept {
   const char *name; /* HEADER (compared without case), QUERY (byte for byte) */
 };
 
-enum upstream_auth_kind { UPSTREAM_AUTH_NONE = 0, UPSTREAM_AUTH_BEARER, UPSTREAM_AUTH_HEADER };
+enum upstream_auth_kind {
+  UPSTREAM_AUTH_NONE = 0,
+  UPSTREAM_AUTH_BEARER,
+  UPSTREAM_AUTH_HEADER,
+  UPSTREAM_AUTH_ASSERTION, /* about the caller, signed by the hub */
+};
+
+/* How the upstream learns who is calling. */
+enum identity_kind { IDENTITY_NONE = 0, IDENTITY_HEADERS, IDENTITY_ASSERTION };
 
 struct config_upstream {
   const char *url;         /* as written, without a unix: prefix */
@@ -99,6 +180,8 @@ struct config_upstream {
   enum upstream_auth_kind auth;
   const char *auth_header; /* of UPSTREAM_AUTH_HEADER */
   const struct secret *auth_secret;
+  int identity;                       /* enum identity_kind */
+  const char *audience;               /* `aud` of assertions: by default the URL */
   const char *ca_file, *egress_proxy; /* NULL: the hub's */
   int64_t connect_timeout_ms;         /* 5 s */
   int64_t first_byte_timeout_ms;      /* 60 s; 0: none */
@@ -118,13 +201,20 @@ struct config_service {
   struct config_stack stack;           /* hub account lines first */
   const struct config_scope **require; /* hub's and its own, sorted by name, no duplicates */
   size_t n_require;
+  /* What else `require` demands of every request, the hub's first; no `argument` in it. */
+  const struct config_condition *conditions;
+  size_t n_conditions;
+  struct config_rules rules[RULE_METHOD + 1]; /* by enum rule_kind, the hub's lines first */
+  bool tasks;                                 /* `tasks on`: tasks/... for whoever got the id */
+  bool list_granted; /* lists leave out what only a missing scope keeps from the caller */
   const struct config_scope **login_scope; /* challenge and scopes_supported; sorted */
   size_t n_login_scope;
   struct config_words authorization_servers; /* empty: no metadata document */
   struct config_words forward_header, forward_query, return_header;
   struct config_words allow_origin;
-  bool anonymous;            /* `anonymous *` */
-  size_t max_body;           /* 4 MiB */
+  bool anonymous;                        /* `anonymous *` */
+  struct config_words anonymous_methods; /* `anonymous OPERATION ...`: methods, as written */
+  size_t max_body;                       /* 4 MiB */
   int64_t call_limit_ms;     /* 1 h: the most that one exchange may take, streams that stand open
                                 excluded */
   int64_t stream_max_age_ms; /* 24 h */

@@ -47,6 +47,7 @@ static const struct {
      "states who is calling, which only the hub may"},
     {"remote-", NO_CREDENTIAL | NO_FORWARD | NO_RETURN,
      "states who is calling, which only the hub may"},
+    {"x-mcpauth-", NEVER, "states who is calling, which only the hub may"},
     {"x-request-id", NEVER, "is the hub's own"},
     {"strict-transport-security", NEVER, "is the hub's own matter"},
     {"content-security-policy", NEVER, "is the hub's own matter"},

@@ -10,9 +10,12 @@
 
 /* Lints that may be accepted; the others name what can never be right. */
 static const char *const acceptable[] = {
+    "anonymous-operation",
     "audit-off",
+    "broad-allow",
     "foreign-tokens",
     "guard-after-sufficient",
+    "never-matching-rule",
     "open-service",
     "open-service-account",
     "plain-http-listen",
@@ -24,7 +27,9 @@ static const char *const acceptable[] = {
     "remote-requisite-first",
     "same-issuer",
     "skipped-by-sufficient",
+    "tasks",
     "unreachable-line",
+    "unreachable-rule",
 };
 
 /* ---- accept_risk */

@@ -2,10 +2,12 @@ libcore_a_SOURCES += \
   src/config/access.c \
   src/config/bind.c src/config/bind.h src/config/binder.h \
   src/config/bind_client.c \
+  src/config/bind_condition.c \
   src/config/bind_hub.c \
   src/config/bind_listen.c \
   src/config/bind_oauth.c \
   src/config/bind_provider.c \
+  src/config/bind_rules.c src/config/bind_rules.h \
   src/config/bind_scope.c \
   src/config/bind_service.c src/config/bind_service.h \
   src/config/bind_stack.c \
@@ -15,9 +17,11 @@ libcore_a_SOURCES += \
   src/config/header_names.c src/config/header_names.h \
   src/config/lexer.c src/config/lexer.h \
   src/config/lint.c \
+  src/config/lint_rules.c \
   src/config/load.c \
   src/config/notes.c \
   src/config/options.c src/config/options.h \
+  src/config/pattern.c src/config/pattern.h \
   src/config/report.c src/config/report.h \
   src/config/secrets.c src/config/secrets.h \
   src/config/tables.h \

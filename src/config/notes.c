@@ -35,6 +35,38 @@ static void put_lines(struct buf *out, const struct config_stack *s)
     buf_printf(out, "%s%s", i ? ", " : "; then account ", s->account[i].provider->name);
 }
 
+/* What decides about the tools, resources or prompts of S. */
+static void any_note(struct binder *b, const struct config_service *s, const char *what,
+                     const char *scopes)
+{
+  note(b, "service %s: every %s: any granted caller%s%s%s", s->name, what, scopes,
+       s->n_conditions ? " who meets what else `require` demands" : "",
+       s->anonymous ? ", and every caller without a credential" : "");
+}
+
+static void kind_note(struct binder *b, const struct config_service *s, enum rule_kind kind,
+                      const char *scopes)
+{
+  const struct config_rules *rules = &s->rules[kind];
+  const char *name = rule_kind_name(kind);
+  size_t hub = 0;
+  for (size_t i = 0; i < rules->n; i++)
+    hub += rules->v[i].hub;
+  if (rules->n)
+    note(b,
+         "service %s: every %s: the first of %zu lines that matches (%zu of them the hub's), "
+         "and none is deny",
+         s->name, name, rules->n, hub);
+  else
+    any_note(b, s, name, scopes);
+}
+
+void scope_note(struct binder *b, const struct config_scope *s)
+{
+  if (s->entitled == NULL)
+    note(b, "scope %s: everybody who can sign in may hold it", s->name);
+}
+
 void service_note(struct binder *b, const struct config_service *s)
 {
   CLEANUP(buf_done) struct buf scopes, lines;
@@ -45,8 +77,11 @@ void service_note(struct binder *b, const struct config_service *s)
   put_scopes(&scopes, s);
   put_lines(&lines, &s->stack);
   note(b, "service %s: %s", s->name, s->resource ? s->resource : "");
-  note(b, "service %s: every tool, resource and prompt: any granted caller%s%s", s->name, scopes.p,
-       s->anonymous ? ", and every caller without a credential" : "");
+  if (s->rules[RULE_TOOL].n + s->rules[RULE_RESOURCE].n + s->rules[RULE_PROMPT].n == 0)
+    any_note(b, s, "tool, resource and prompt", scopes.p);
+  else
+    for (enum rule_kind kind = RULE_TOOL; kind <= RULE_PROMPT; kind++)
+      kind_note(b, s, kind, scopes.p);
   note(b, "service %s: asks %s", s->name,
        s->stack.n_auth ? lines.p : "nobody: it has no auth line");
 }

@@ -10,9 +10,6 @@
 
 enum { ROWS_MOST = 160 };
 
-const char *const options_of_rules[] = {"tool",  "resource", "prompt", "method", "policy",
-                                        "allow", "deny",     "hide",   NULL};
-
 /* ---- the effective text */
 
 static void indent(struct binder *b)
@@ -59,6 +56,18 @@ void options_close(struct binder *b)
   b->depth--;
   indent(b);
   buf_puts(&b->text, "}\n");
+}
+
+void options_tree(struct binder *b, const struct statement *s)
+{
+  if (s->block == NULL) {
+    options_line(b, s);
+    return;
+  }
+  options_open(b, s);
+  for (const struct statement *in = s->block->first; in; in = in->next)
+    options_tree(b, in);
+  options_close(b);
 }
 
 /* ---- values */
@@ -285,16 +294,8 @@ static void bind_option(struct binder *b, const struct statement *owner,
     bind_row(b, spec, target, all, n);
 }
 
-static bool is_later(struct str name, const char *const *later)
-{
-  for (; later && *later; later++)
-    if (str_is(name, *later))
-      return true;
-  return false;
-}
-
 static void report_unknown(struct binder *b, const struct statement *owner,
-                           const char *const *names, size_t n, const char *const *later)
+                           const char *const *names, size_t n)
 {
   for (const struct statement *s = owner->block->first; s; s = s->next) {
     struct word name = s->words[0];
@@ -303,23 +304,20 @@ static void report_unknown(struct binder *b, const struct statement *owner,
       known = str_is(name.text, names[i]);
     if (known)
       continue;
-    if (is_later(name.text, later))
-      report_error(b->f, name.at, "'%s' lines are not in this release", name.text.p);
-    else
-      report_error(b->f, name.at, "there is no '%s' in a '%s' block%s", name.text.p,
-                   owner->words[0].text.p, report_nearest(b->scratch, name.text, names, n));
+    report_error(b->f, name.at, "there is no '%s' in a '%s' block%s", name.text.p,
+                 owner->words[0].text.p, report_nearest(b->scratch, name.text, names, n));
   }
 }
 
 void options_bind(struct binder *b, const struct statement *owner,
-                  const struct option_table *tables, size_t n_tables, const char *const *later)
+                  const struct option_table *tables, size_t n_tables)
 {
   const char *names[ROWS_MOST];
   size_t n = 0;
   for (size_t t = 0; t < n_tables; t++)
     for (size_t i = 0; i < tables[t].n && n < ROWS_MOST; i++)
       names[n++] = tables[t].v[i].o.name;
-  report_unknown(b, owner, names, n, later);
+  report_unknown(b, owner, names, n);
   for (size_t t = 0; t < n_tables; t++)
     for (size_t i = 0; i < tables[t].n; i++)
       bind_option(b, owner, &tables[t].v[i], tables[t].target);

@@ -57,14 +57,10 @@ struct option_table {
   void *target;
 };
 
-/* Statements of rules, which a later release brings, NULL at the end. */
-extern const char *const options_of_rules[];
-
 /* Binds the block of OWNER by the rows of TABLES, in the order of the rows, not of
- * the statements.  LATER names statements that a later release brings, NULL at the end (NULL:
- * none). */
+ * the statements. */
 void options_bind(struct binder *b, const struct statement *owner,
-                  const struct option_table *tables, size_t n_tables, const char *const *later);
+                  const struct option_table *tables, size_t n_tables);
 /* A provider's table as rows, in ARENA; NULL when out of memory. */
 const struct option_spec *options_wrap(struct arena *arena, const struct mcpauth_option *options,
                                        size_t *ret_n);
@@ -73,5 +69,7 @@ void options_open(struct binder *b, const struct statement *s);
 void options_close(struct binder *b);
 /* Writes S as one line. */
 void options_line(struct binder *b, const struct statement *s);
+/* Writes S with its block. */
+void options_tree(struct binder *b, const struct statement *s);
 
 #endif

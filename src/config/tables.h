@@ -11,6 +11,6 @@ struct block_rows {
 };
 
 extern const struct block_rows hub_rows, admin_rows, listen_rows, provider_rows, scope_rows,
-    stack_rows, service_rows, oauth_rows, client_rows;
+    condition_rows, policy_rows, stack_rows, service_rows, oauth_rows, client_rows;
 
 #endif

@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "util/buf.h"
 
-enum { TREE_DEPTH_MOST = 4 };
+enum { TREE_DEPTH_MOST = 6 };
 
 struct word {
   struct str text; /* NUL-terminated */

@@ -1,4 +1,4 @@
-/* Names of controls and results; see vocabulary.h. */
+/* Names of controls, results, rules and methods; see vocabulary.h. */
 #include "config/vocabulary.h"
 
 #include "util/cleanup.h"
@@ -14,6 +14,49 @@ static const char *const results[] = {
     [MCPAUTH_OK] = "OK",           [MCPAUTH_PASS] = "PASS", [MCPAUTH_IGNORE] = "IGNORE",
     [MCPAUTH_INVALID] = "INVALID", [MCPAUTH_DENY] = "DENY", [MCPAUTH_UNAVAIL] = "UNAVAIL",
     [MCPAUTH_ERROR] = "ERROR",
+};
+
+static const char *const kinds[] = {
+    [RULE_TOOL] = "tool",
+    [RULE_RESOURCE] = "resource",
+    [RULE_PROMPT] = "prompt",
+    [RULE_METHOD] = "method",
+};
+
+static const char *const actions[] = {
+    [ACTION_ALLOW] = "allow",
+    [ACTION_DENY] = "deny",
+    [ACTION_HIDE] = "hide",
+    [ACTION_REQUIRE] = "require",
+};
+
+/* What clients send.  Server's requests and notifications are not among them. */
+static const char *const methods[] = {
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "notifications/tasks/status",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
 };
 
 static const char *name(const char *const *table, size_t n, size_t i)
@@ -53,4 +96,43 @@ bool result_parse(struct str word, enum mcpauth_result *ret)
   if (i)
     *ret = (enum mcpauth_result)i;
   return i != 0;
+}
+
+const char *rule_kind_name(enum rule_kind kind)
+{
+  return name(kinds, ARRAY_SIZE(kinds), (size_t)kind);
+}
+
+const char *rule_action_name(enum rule_action action)
+{
+  return name(actions, ARRAY_SIZE(actions), (size_t)action);
+}
+
+bool rule_kind_parse(struct str word, enum rule_kind *ret)
+{
+  size_t i = parse(kinds, ARRAY_SIZE(kinds), word);
+  if (i)
+    *ret = (enum rule_kind)i;
+  return i != 0;
+}
+
+bool rule_action_parse(struct str word, enum rule_action *ret)
+{
+  size_t i = parse(actions, ARRAY_SIZE(actions), word);
+  if (i)
+    *ret = (enum rule_action)i;
+  return i != 0;
+}
+
+bool method_known(struct str name)
+{
+  for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+    if (str_is(name, methods[i]))
+      return true;
+  return false;
+}
+
+const char *method_nearest(struct str word)
+{
+  return str_nearest(word, methods, ARRAY_SIZE(methods));
 }

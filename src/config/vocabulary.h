@@ -1,5 +1,5 @@
-/* The words of stacks: controls and results, with their names, in one table each.  Used by the
- * parser, the evaluator, log, audit and tests. */
+/* The words of stacks and rules, with their names, in one table each.  Used by the parser, the
+ * evaluators, log, audit and tests. */
 #ifndef CONFIG_VOCABULARY_H
 #define CONFIG_VOCABULARY_H
 
@@ -22,11 +22,28 @@ enum rule_kind {
   RULE_METHOD,
 };
 
+enum rule_action {
+  ACTION_ALLOW = 1,
+  ACTION_DENY,
+  ACTION_HIDE,
+  ACTION_REQUIRE,
+};
+
 /* NULL for a value that is not in the table. */
 const char *control_name(enum control control);
 const char *result_name(enum mcpauth_result result);
+const char *rule_kind_name(enum rule_kind kind);
+const char *rule_action_name(enum rule_action action);
 /* false when WORD is none. */
 bool control_parse(struct str word, enum control *ret);
 bool result_parse(struct str word, enum mcpauth_result *ret);
+bool rule_kind_parse(struct str word, enum rule_kind *ret);
+bool rule_action_parse(struct str word, enum rule_action *ret);
+
+/* Whether a schema of MCP, 2025-03-26 to 2026-07-28, has a request or notification of clients with
+ * this name. */
+bool method_known(struct str name);
+/* The known method that WORD may have meant, or NULL. */
+const char *method_nearest(struct str word);
 
 #endif

@@ -6,15 +6,7 @@
 #include <sys/socket.h>
 
 #include "http/server.h"
-
-struct cidr {
-  unsigned char bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
-  unsigned bits;           /* of the 128 */
-};
-
-/* "10.0.0.0/8", "2001:db8::/32", a plain address, or "unix" (every unix socket peer). */
-int cidr_parse(struct str text, struct cidr *ret, struct err *e);
-bool cidr_unix(const struct cidr *c);
+#include "util/cidr.h"
 
 struct networks {
   const struct cidr *v;

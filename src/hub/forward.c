@@ -36,11 +36,18 @@ static bool credential_header(const struct config_service *s, struct str name)
   return false;
 }
 
+/* What only the hub says. */
+static bool identity_header(struct str name)
+{
+  struct str prefix = STR("X-Mcpauth-");
+  return str_ieq(str_slice(name, 0, prefix.n), prefix);
+}
+
 static bool request_header(const struct config_service *s, struct str name)
 {
   static const char *const always[] = {"Accept",      "Content-Type", "Last-Event-ID",
                                        "traceparent", "tracestate",   "User-Agent"};
-  if (credential_header(s, name))
+  if (credential_header(s, name) || identity_header(name))
     return false;
   for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
     if (str_iis(name, always[i]))
@@ -75,9 +82,10 @@ static bool session_field(struct str name)
 static struct http_header *request_headers(struct exchange *x, size_t *ret_n)
 {
   const struct http_request *rq = x->rq;
-  struct http_header *out = arena_array(rq->arena, rq->n_headers + 3, sizeof *out);
+  struct http_header *out =
+      arena_array(rq->arena, rq->n_headers + 3 + IDENTITY_HEADERS_MOST, sizeof *out);
   size_t n = 0;
-  if (out == NULL)
+  if (out == NULL || identity_headers(x, out, &n) < 0)
     return NULL;
   if (x->service->upstream_auth)
     out[n++] = *x->service->upstream_auth;

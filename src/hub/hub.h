@@ -10,6 +10,7 @@
  *   record.c    audit records
  *   forward.c   the exchange with the upstream, both directions
  *   session.c   ids of sessions, sealed to whom they were given
+ *   identity.c  who is calling, told to the upstream
  *   stream.c    event streams: endpoint rewrite, keep-alive comments
  *   ends.c      when an open stream must end
  *   worker.c    makes all of it after the fork
@@ -21,6 +22,7 @@
 
 #include "auth/authenticate.h"
 #include "auth/credential.h"
+#include "auth/jwt.h"
 #include "config/config.h"
 #include "http/address.h"
 #include "http/server.h"
@@ -32,6 +34,7 @@
 #include "oauth/oauth.h"
 #include "oauth/resource.h"
 #include "ops/audit.h"
+#include "store/keyring.h"
 #include "util/cleanup.h"
 
 enum { STREAM_COMMENT_MS = 15000, STREAM_HELD_MAX = 65536, RETRY_AFTER_S = 5 };
@@ -58,8 +61,12 @@ struct hub {
   struct hub_service *services;            /* parallel to config->services */
   struct hub_service **by_path;            /* the same, sorted: a look-up does not grow with them */
   struct resource_document *only_document; /* the root form, or NULL */
+  struct resource_document keys_document;  /* our public keys, where no OAuth server has them */
   struct networks proxies;
   struct sealer *sealer;
+  struct keyring *keys;
+  struct identity *identity;
+  bool assertions; /* some upstream is told assertions: our keys are published */
   struct shm *shm;
   uint64_t generation;
   bool state_writable;
@@ -221,6 +228,15 @@ struct str session_header(struct exchange *x, struct str id);
 int session_endpoint(struct exchange *x, struct str data, struct buf *out, struct err *e);
 /* A number for (issuer, subject, client); 0 for nobody. */
 uint64_t session_owner_key(const struct exchange *x);
+
+/* ---- identity.c */
+
+struct identity;
+struct identity *identity_new(void);
+void identity_free(struct identity *i); /* NULL is fine */
+enum { IDENTITY_HEADERS_MOST = 8 };
+/* -1: the caller cannot be told, and nothing may be forwarded. */
+int identity_headers(struct exchange *x, struct http_header *out, size_t *ret_n);
 
 /* ---- forward.c, stream.c */
 

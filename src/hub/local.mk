@@ -2,6 +2,7 @@ libcore_a_SOURCES += \
   src/hub/decide.c \
   src/hub/ends.c \
   src/hub/forward.c \
+  src/hub/identity.c \
   src/hub/limit.c \
   src/hub/hub.h \
   src/hub/origin.c \

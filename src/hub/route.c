@@ -47,6 +47,11 @@ static enum route find_document(struct exchange *x, struct str host,
     *ret = h->only_document;
     return ROUTE_DOCUMENT;
   }
+  if (h->assertions && hub_host(h, host) && str_is(x->target.path, "/.well-known/jwks.json")) {
+    h->keys_document.json = keyring_jwks(h->keys);
+    *ret = &h->keys_document;
+    return ROUTE_DOCUMENT;
+  }
   for (size_t i = 0; i < h->config->n_services; i++) {
     struct hub_service *s = &h->services[i];
     if (s->has_document && service_on_host(h, s->config, host) &&

@@ -36,7 +36,7 @@ struct worker {
 
 static struct http_header *upstream_auth(struct arena *a, const struct config_upstream *u)
 {
-  if (u->auth == UPSTREAM_AUTH_NONE)
+  if (u->auth == UPSTREAM_AUTH_NONE || u->auth == UPSTREAM_AUTH_ASSERTION)
     return NULL;
   struct http_header *h = arena_new_of(a, struct http_header);
   struct str secret = secret_expose(u->auth_secret);
@@ -70,7 +70,9 @@ static int make_service(struct hub *h, size_t i, struct err *e)
   };
   s->upstream_auth = upstream_auth(h->arena, u);
   s->has_document = resource_has_document(c);
-  if ((u->auth != UPSTREAM_AUTH_NONE && s->upstream_auth == NULL) ||
+  if (u->identity == IDENTITY_ASSERTION || u->auth == UPSTREAM_AUTH_ASSERTION)
+    h->assertions = true;
+  if ((u->auth_secret && s->upstream_auth == NULL) ||
       (s->has_document && resource_document(c, h->arena, &s->document) < 0))
     return err_set(e, "service %s: out of memory", c->name);
   return 0;
@@ -248,6 +250,10 @@ static int make_hub(struct worker *w, struct err *e)
   h->config = w->args->config;
   h->generation = w->args->generation;
   h->shm = w->args->shm;
+  h->keys = w->args->keys;
+  h->identity = identity_new();
+  if (h->identity == NULL)
+    return -1;
   look_at_keys(w);
   if (make_sealer(w, e) < 0)
     return -1;
@@ -369,6 +375,7 @@ int worker_main(const struct worker_args *args)
   /* Nothing is in flight any more, or was ended: what must reach the disk does so here. */
   http_server_free(w.hub.server);
   oauth_free(w.hub.oauth);
+  identity_free(w.hub.identity);
   auth_free(w.hub.auth);
   audit_close(w.hub.audit);
   jobs_free(w.jobs, 1000);

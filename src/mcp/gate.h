@@ -65,8 +65,8 @@ enum gate_type {
   GATE_TEXT,
   GATE_ARRAY,
   GATE_OBJECT,
-  /* A name on the way stands twice: readers differ in which value they take.  The request must be
-   * refused, for neither an allowing nor a denying condition can be judged. */
+  /* A name on the way stands twice, or in another case: readers differ in which value they take,
+   * so no condition about it is met. */
   GATE_TWICE,
 };
 

@@ -94,24 +94,66 @@ static struct str token_text(struct str token, char *out)
   return (struct str){out, n};
 }
 
+/* One character in lower case, as readers fold it that do not mind case: ASCII, and the two letters
+ * outside that fold to ASCII. */
+static size_t fold(char c[4], size_t n)
+{
+  if (n == 1 && c[0] >= 'A' && c[0] <= 'Z')
+    c[0] = (char)(c[0] + 32);
+  bool long_s = n == 2 && memcmp(c, "\xc5\xbf", 2) == 0,
+       kelvin = n == 3 && memcmp(c, "\xe2\x84\xaa", 3) == 0;
+  if (!long_s && !kelvin)
+    return n;
+  c[0] = long_s ? 's' : 'k';
+  return 1;
+}
+
+/* The next character of a pointer's token, which knows no escapes. */
+static size_t token_char(struct str *s, char out[4])
+{
+  unsigned char c = s->n ? (unsigned char)s->p[0] : 0;
+  size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+  n = n < s->n ? n : s->n;
+  memcpy(out, s->p, n);
+  *s = str_slice(*s, n, s->n);
+  return n;
+}
+
+/* Whether some reader takes the member RAW for NAME (row 73). */
+static bool text_folds_to(struct str raw, struct str name)
+{
+  char a[4], b[4];
+  bool plain = true;
+  size_t n;
+  while ((n = scan_char(&raw, a, &plain))) {
+    size_t of_name = name.n ? token_char(&name, b) : 0;
+    n = fold(a, n);
+    if (of_name == 0 || fold(b, of_name) != n || memcmp(a, b, n) != 0)
+      return false;
+  }
+  return name.n == 0;
+}
+
 static struct gate_value in_object(struct scan *s, struct str name)
 {
   struct gate_value found = absent;
   struct scan_text at;
   bool first = true;
+  unsigned names = 0;
   if (scan_open(s, 0) < 0)
     return absent;
   while (scan_more(s, '}', &first) > 0) {
     if (scan_name(s, &at) < 0)
       return absent;
     struct gate_value v = take(s);
-    if (!text_is(at.raw, name))
+    if (!text_folds_to(at.raw, name))
       continue;
-    if (found.type != GATE_ABSENT)
-      return (struct gate_value){GATE_TWICE, {NULL, 0}};
-    found = v;
+    names++;
+    if (text_is(at.raw, name))
+      found = v;
   }
-  return found;
+  bool twice = names > 1 && found.type != GATE_ABSENT;
+  return twice ? (struct gate_value){GATE_TWICE, {NULL, 0}} : found;
 }
 
 static struct gate_value in_array(struct str raw, struct str token)

@@ -9,7 +9,7 @@
 #include "util/clock.h"
 #include "util/json.h"
 
-#define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+#define CLIENT_ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 enum {
   ASSERTION_LIFETIME_MS = 300 * 1000,
@@ -122,7 +122,7 @@ static const char *read_all(struct oauth_exchange *x, const struct params *p, st
     return "The Authorization header is not of the form that clients use here.";
   struct str id = params_get(p, "client_id"), secret = params_get(p, "client_secret");
   ret->assertion = params_get(p, "client_assertion");
-  if (ret->assertion.p && !str_is(params_get(p, "client_assertion_type"), ASSERTION_TYPE))
+  if (ret->assertion.p && !str_is(params_get(p, "client_assertion_type"), CLIENT_ASSERTION_TYPE))
     return "The client_assertion_type is unknown.";
   if ((ret->secret.p != NULL) + (secret.p != NULL) + (ret->assertion.p != NULL) > 1)
     return "The client proves itself in more than one way.";

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "mcp/policy.h"
+
 static bool has(const struct scope_set *s, const struct config_scope *scope)
 {
   for (size_t i = 0; i < s->n; i++)
@@ -91,11 +93,11 @@ int scopes_entitled(const struct config *c, const struct principal *who, const j
                     struct scope_set *ret, struct scope_set *ret_not)
 {
   struct scope_set held, not_held;
-  (void)who, (void)claims, (void)address;
+  const struct policy_caller caller = {.who = who, .claims = claims, .address = address};
   if (set_init(c, a, &held) < 0 || set_init(c, a, &not_held) < 0)
     return -1;
   for (size_t i = 0; i < set->n; i++)
-    add(set->v[i]->entitled.n ? &not_held : &held, set->v[i]);
+    add(policy_entitled(&caller, set->v[i]) ? &held : &not_held, set->v[i]);
   *ret = held;
   if (ret_not)
     *ret_not = not_held;

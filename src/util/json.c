@@ -74,8 +74,13 @@ static int unescape(struct str token, char *out, size_t cap)
   return 0;
 }
 
-json_t *json_pointer(json_t *root, struct str pointer)
+json_t *json_pointer(const json_t *document, struct str pointer)
 {
+  const union {
+    const json_t *given;
+    json_t *found; /* as json_object_get hands members out */
+  } whole = {document};
+  json_t *root = whole.found;
   struct str rest = pointer, token;
   if (pointer.n == 0)
     return root;

@@ -12,7 +12,7 @@
 /* A new reference, or NULL with E set. */
 json_t *json_parse(struct str text, size_t max_depth, size_t max_values, struct err *e);
 /* RFC 6901.  Borrowed; NULL when the pointer leads nowhere or is malformed.  "" is ROOT. */
-json_t *json_pointer(json_t *root, struct str pointer);
+json_t *json_pointer(const json_t *root, struct str pointer);
 /* For CLEANUP (json_drop) json_t *j. */
 void json_drop(json_t **j);
 /* Members as str; .p is NULL when absent or not a string. */

@@ -63,6 +63,8 @@ enum {
 
   /* upstream replies */
   LIMIT_UPSTREAM_HEADERS = 32768,
+  LIMIT_IDENTITY_HEADER = 8192, /* bytes of one X-Mcpauth-* header */
+  LIMIT_ASSERTION = 32768,      /* bytes of an assertion */
   LIMIT_SSE_LINE = 1048576,
   LIMIT_SSE_EVENT = 16777216,    /* bytes of one event's data, all its lines */
   LIMIT_ENDPOINT = 2048,         /* path and query of a legacy message endpoint */
@@ -99,6 +101,14 @@ enum {
   LIMIT_MARKS = 200000,        /* single-use marks at once; past that nothing single-use is taken */
   LIMIT_DOCUMENTS = 1000,      /* client documents that are kept */
   LIMIT_STORE_QUEUE = 2048,    /* pieces of work that wait for the store, in a worker: 503 */
+
+  /* rules */
+  LIMIT_PATTERN = 1024,
+  LIMIT_PATTERN_STARS = 8,
+  LIMIT_RULES = 2000,     /* of one kind at one service, the hub's included */
+  LIMIT_CONDITIONS = 200, /* in one rule */
+  LIMIT_ITEM_NAME = 128,  /* bytes of a name that a glob may match */
+  LIMIT_ITEM_URI = 2048,  /* the same of a URI */
 
   LIMIT_LOG_LINE = 4096,
   LIMIT_AUDIT_RECORD = 32768,

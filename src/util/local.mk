@@ -2,9 +2,11 @@ libcore_a_SOURCES += \
   src/util/arena.c src/util/arena.h \
   src/util/base64url.c src/util/base64url.h \
   src/util/buf.c src/util/buf.h \
+  src/util/cidr.c src/util/cidr.h \
   src/util/cleanup.h \
   src/util/clock.c src/util/clock.h \
   src/util/digest.c src/util/digest.h \
+  src/util/decimal.c src/util/decimal.h \
   src/util/err.c src/util/err.h \
   src/util/hash.c src/util/hash.h \
   src/util/json.c src/util/json.h \

@@ -13,7 +13,7 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('MCPAUTH_BUILD', TOP / 'build'))
 PAGE = (TOP / 'docs/mcpauth.d.pod').read_text(encoding='utf-8')
-BLOCKS = ['hub', 'admin', 'listen', 'provider', 'scope', 'stack', 'service', 'oauth', 'client']
+BLOCKS = ['hub', 'admin', 'listen', 'provider', 'scope', 'policy', 'require', 'stack', 'service', 'oauth', 'client']
 
 
 @pytest.mark.parametrize('block', BLOCKS)

@@ -8,9 +8,9 @@
 #include "config/values.h"
 #include "util/cleanup.h"
 
-static const struct block_rows *const blocks[] = {&hub_rows,      &admin_rows, &listen_rows,
-                                                  &provider_rows, &scope_rows, &stack_rows,
-                                                  &service_rows,  &oauth_rows, &client_rows};
+static const struct block_rows *const blocks[] = {
+    &hub_rows,    &admin_rows, &listen_rows,  &provider_rows, &scope_rows, &condition_rows,
+    &policy_rows, &stack_rows, &service_rows, &oauth_rows,    &client_rows};
 
 static void put_value(const struct mcpauth_option *o, int64_t value)
 {
@@ -58,6 +58,7 @@ int main(int argc, char **argv)
     printf("=back\n");
     return 0;
   }
-  fprintf(stderr, "usage: option-pod hub|admin|listen|provider|scope|stack|service|oauth|client\n");
+  fprintf(stderr, "usage: option-pod "
+                  "hub|admin|listen|provider|scope|require|policy|stack|service|oauth|client\n");
   return 2;
 }

@@ -1,0 +1,298 @@
+/* Rules: what a caller may do; see policy.h.  The service's demands, the method lines and the lines
+ * of the operation's kind give an answer each, and the worst of them is the decision. */
+#include "mcp/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/pattern.h"
+#include "mcp/condition.h"
+#include "util/cleanup.h"
+
+/* From good to bad. */
+enum answer {
+  ANSWER_ALLOW = 1,
+  ANSWER_SCOPES,
+  ANSWER_UNMET,
+  ANSWER_DENY,
+  ANSWER_HIDE,
+};
+
+struct step {
+  enum answer answer;
+  const struct config_rule *rule;
+  const char *why;
+};
+
+/* ---- one list of rules */
+
+static struct step step_met(enum met met, const struct config_rule *rule)
+{
+  switch (met) {
+  case MET:
+    return (struct step){ANSWER_ALLOW, rule, "what it requires is met"};
+  case MET_BUT_SCOPES:
+    return (struct step){ANSWER_SCOPES, rule, "a scope is missing"};
+  case MET_NOT:
+    break;
+  }
+  return (struct step){ANSWER_UNMET, rule, "what it requires is not met"};
+}
+
+static struct step step_rule(const struct world *w, const struct config_rule *r)
+{
+  switch (r->action) {
+  case ACTION_ALLOW:
+    return (struct step){ANSWER_ALLOW, r, "the line allows it"};
+  case ACTION_DENY:
+    return (struct step){ANSWER_DENY, r, "the line denies it"};
+  case ACTION_HIDE:
+    return (struct step){ANSWER_HIDE, r, "the line hides it"};
+  case ACTION_REQUIRE:
+    return step_met(condition_met(w, &r->require), r);
+  }
+  return (struct step){ANSWER_DENY, r, "the line has no action"};
+}
+
+static const struct config_rule *first_match(const struct config_rules *rules, enum rule_kind kind,
+                                             struct str item)
+{
+  bool plain = rules->n && pattern_plain(kind, item);
+  for (size_t i = 0; i < rules->n; i++)
+    if (pattern_match(&rules->v[i].pattern, kind, item, plain))
+      return &rules->v[i];
+  return NULL;
+}
+
+static const struct step no_line = {ANSWER_DENY, NULL, "no line matches"};
+
+static struct step step_kind(const struct config_service *s, const struct world *w,
+                             const struct operation *op)
+{
+  const struct config_rules *rules = &s->rules[op->kind];
+  if (rules->n == 0)
+    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind"};
+  const struct config_rule *r = first_match(rules, op->kind, op->item);
+  return r ? step_rule(w, r) : no_line;
+}
+
+/* The line that is best for the caller among those that decide about some of the template's URIs;
+ * one that decides about all of them is the last. */
+static struct step step_template(const struct config_service *s, const struct world *w,
+                                 struct str uri_template)
+{
+  const struct config_rules *rules = &s->rules[RULE_RESOURCE];
+  struct step best = no_line;
+  size_t before = w->needs->n;
+  if (rules->n == 0)
+    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind"};
+  for (size_t i = 0; i < rules->n; i++) {
+    enum pattern_reach reach = pattern_reaches(&rules->v[i].pattern, uri_template);
+    if (reach == REACH_NONE)
+      continue;
+    struct step step = step_rule(w, &rules->v[i]);
+    w->needs->n = before;
+    if (best.rule == NULL || step.answer < best.answer)
+      best = step;
+    if (reach == REACH_ALL)
+      break;
+  }
+  return best.rule ? step_rule(w, best.rule) : best; /* once more for its scopes */
+}
+
+static struct step step_method(const struct config_service *s, const struct world *w,
+                               const struct operation *op)
+{
+  const struct config_rule *r = first_match(&s->rules[RULE_METHOD], RULE_METHOD, op->method);
+  if (op->task && !s->tasks)
+    return (struct step){ANSWER_DENY, NULL, "tasks are off at this service"};
+  if (r)
+    return step_rule(w, r);
+  if (!op->known)
+    return (struct step){ANSWER_DENY, NULL, "MCP has no such method, and no line allows it"};
+  return (struct step){ANSWER_ALLOW, NULL, "no line is about this method"};
+}
+
+/* `require` of the hub and the service.  Of callers without a credential it asks the address. */
+static struct step step_service(const struct config_service *s, const struct world *w)
+{
+  struct world demands = *w;
+  demands.arguments = (struct str){NULL, 0};
+  demands.any_arguments = false;
+  demands.only_address = w->who->who == NULL;
+  enum met met = demands.only_address ? MET : condition_scopes(w, s->require, s->n_require);
+  for (size_t i = 0; i < s->n_conditions && met != MET_NOT; i++) {
+    enum met one = condition_met(&demands, &s->conditions[i]);
+    met = one < met ? one : met;
+  }
+  return step_met(met, NULL);
+}
+
+/* ---- all of them */
+
+struct question {
+  const struct config_service *service;
+  const struct policy_caller *who;
+  struct operation op;
+  bool is_template;
+  struct str arguments;
+  bool any_arguments;
+};
+
+static struct step worse(struct step a, struct step b)
+{
+  return b.answer > a.answer || (b.answer == a.answer && b.rule) ? b : a;
+}
+
+static struct step ask(const struct question *q, struct needs *needs)
+{
+  struct world w = {
+      .who = q->who, .arguments = q->arguments, .any_arguments = q->any_arguments, .needs = needs};
+  struct step step = step_service(q->service, &w);
+  step = worse(step, step_method(q->service, &w, &q->op));
+  if (q->is_template)
+    step = worse(step, step_template(q->service, &w, q->op.item));
+  else if (q->op.kind != RULE_METHOD)
+    step = worse(step, step_kind(q->service, &w, &q->op));
+  if (needs->failed)
+    step = (struct step){ANSWER_DENY, step.rule, "out of memory"};
+  return step;
+}
+
+static enum policy_verdict verdict_of(enum answer answer, bool anonymous)
+{
+  switch (answer) {
+  case ANSWER_ALLOW:
+    return POLICY_ALLOW;
+  case ANSWER_SCOPES:
+    return anonymous ? POLICY_SIGN_IN : POLICY_SCOPES;
+  case ANSWER_UNMET:
+    return anonymous ? POLICY_SIGN_IN : POLICY_DENY;
+  case ANSWER_DENY:
+    return POLICY_DENY;
+  case ANSWER_HIDE:
+    return POLICY_HIDE;
+  }
+  return POLICY_DENY;
+}
+
+static int by_name(const void *pa, const void *pb)
+{
+  const struct config_scope *const *a = pa, *const *b = pb;
+  return strcmp((*a)->name, (*b)->name);
+}
+
+/* Sorted, each once. */
+static void tell_needs(const struct needs *needs, struct policy_decision *ret)
+{
+  size_t kept = 0;
+  if (needs->n == 0)
+    return;
+  qsort(needs->v, needs->n, sizeof *needs->v, by_name);
+  for (size_t i = 0; i < needs->n; i++)
+    if (kept == 0 || needs->v[kept - 1] != needs->v[i])
+      needs->v[kept++] = needs->v[i];
+  ret->needs = needs->v;
+  ret->n_needs = kept;
+}
+
+/* Whether the operation is about a template, which completion may name instead of a URI. */
+static bool about_template(const struct operation *op)
+{
+  return op->kind == RULE_RESOURCE && str_is(op->method, "completion/complete") &&
+         str_chr(op->item, '{') < op->item.n;
+}
+
+void policy_decide(const struct config_service *s, const struct policy_caller *who,
+                   const struct operation *op, struct str arguments, struct arena *a,
+                   struct policy_decision *ret)
+{
+  struct needs needs = {.arena = a};
+  bool anonymous = who->who == NULL;
+  *ret = (struct policy_decision){.verdict = POLICY_SIGN_IN, .why = "it is not open to everybody"};
+  if (anonymous && !policy_anonymous(s, op))
+    return;
+  struct step step = ask(&(struct question){.service = s,
+                                            .who = who,
+                                            .op = *op,
+                                            .is_template = about_template(op),
+                                            .arguments = arguments},
+                         &needs);
+  ret->verdict = verdict_of(step.answer, anonymous);
+  ret->rule = step.rule;
+  ret->why = step.why;
+  if (ret->verdict == POLICY_SCOPES || ret->verdict == POLICY_SIGN_IN)
+    tell_needs(&needs, ret);
+}
+
+bool policy_anonymous(const struct config_service *s, const struct operation *op)
+{
+  return s->anonymous || (op->method.n && config_words_have_str(&s->anonymous_methods, op->method));
+}
+
+/* ---- lists */
+
+/* What uses an item that a list shows. */
+static struct str user_of(enum rule_kind kind)
+{
+  switch (kind) {
+  case RULE_TOOL:
+    return STR("tools/call");
+  case RULE_RESOURCE:
+    return STR("resources/read");
+  case RULE_PROMPT:
+    return STR("prompts/get");
+  case RULE_METHOD:
+    break;
+  }
+  return STR("");
+}
+
+static bool listed(const struct config_service *s, const struct policy_caller *who,
+                   enum rule_kind kind, struct str item, bool is_template, struct arena *a)
+{
+  struct needs needs = {.arena = a};
+  struct question q = {.service = s,
+                       .who = who,
+                       .op = {.method = user_of(kind), .known = true, .kind = kind, .item = item},
+                       .is_template = is_template,
+                       .any_arguments = true};
+  bool granted = who->who || policy_anonymous(s, &q.op);
+  enum answer answer = ask(&q, &needs).answer;
+  return s->list_granted ? granted && answer == ANSWER_ALLOW : answer <= ANSWER_SCOPES;
+}
+
+bool policy_listed(const struct config_service *s, const struct policy_caller *who,
+                   enum rule_kind kind, struct str item, struct arena *a)
+{
+  return listed(s, who, kind, item, false, a);
+}
+
+bool policy_listed_template(const struct config_service *s, const struct policy_caller *who,
+                            struct str uri_template, struct arena *a)
+{
+  return listed(s, who, RULE_RESOURCE, uri_template, true, a);
+}
+
+/* ---- scopes */
+
+bool policy_entitled(const struct policy_caller *who, const struct config_scope *scope)
+{
+  struct needs none = {.failed = false}; /* `for` has no scopes */
+  const struct world w = {.who = who, .needs = &none};
+  for (size_t i = 0; who->who && i < scope->n_satisfied_by; i++) {
+    const struct config_condition *entitled = scope->satisfied_by[i]->entitled;
+    if (entitled == NULL || condition_met(&w, entitled) == MET)
+      return true;
+  }
+  return false;
+}
+
+const char *policy_verdict_name(enum policy_verdict verdict)
+{
+  static const char *const names[] = {
+      [POLICY_ALLOW] = "allow", [POLICY_SCOPES] = "scopes", [POLICY_SIGN_IN] = "sign in",
+      [POLICY_DENY] = "deny",   [POLICY_HIDE] = "hide",
+  };
+  return (size_t)verdict < ARRAY_SIZE(names) ? names[verdict] : NULL;
+}
