@@ -588,6 +588,7 @@ struct auth *auth_new(const struct auth_options *o, struct err *e)
     err_set(e, "out of memory");
     return NULL;
   }
+  a->hub_tokens = (struct hub_tokens){o->config, o->keys, o->store};
   if (host_start(&a->host, o, e) < 0) {
     auth_free(a);
     return NULL;

@@ -29,6 +29,6 @@ struct cli_command {
 int cli_usage(const struct cli_command *c, const char *message);
 
 extern const struct cli_command cmd_check, cmd_provider, cmd_token, cmd_jwt, cmd_audit, cmd_explain,
-    cmd_reload, cmd_status;
+    cmd_reload, cmd_status, cmd_grants, cmd_clients, cmd_keys;
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/limits.h"
 
 /* Two loads of at most 30 s may stand before ours. */
 enum { ANSWER_S = 100 };
@@ -74,8 +75,10 @@ static int judge(struct buf *answer, struct err *e)
 
 int control_ask(const char *path, const char *command, struct buf *answer, struct err *e)
 {
-  char line[64];
+  char line[LIMIT_CONTROL_LINE + 2];
   int n = snprintf(line, sizeof line, "%s\n", command);
+  if (n < 0 || (size_t)n >= sizeof line)
+    return err_set(e, "the command is too long");
   AUTO_CLOSE int fd = reach(path, e);
   if (fd < 0)
     return -1;

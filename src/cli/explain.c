@@ -1,10 +1,11 @@
 /* mcpauth explain SERVICE: runs a service's stack once, in this process, with the configuration as
- * it stands in the files, and prints what each line says and what the caller would get.  Nothing is
- * forwarded, counted or cached.  The token comes from a file or standard input, never from the
- * command line, which others can read. */
+ * it stands in the files, and prints what each line says, which rule decides about an operation,
+ * and what the caller would get.  Nothing is forwarded, counted or cached.  The token comes from a
+ * file or standard input, never from the command line, which others can read. */
 #include <config.h>
 
 #include "cli/cli.h"
+#include "cli/explain_rules.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,9 @@ struct explain {
   struct auth_outcome outcome;
   struct timer bound;
   bool done;
+  struct explain_question question;
+  struct operation op;
+  struct str arguments;
   int status; /* what the caller would get */
 };
 
@@ -274,28 +278,40 @@ static void print_principal(const struct explain *x)
     printf("claims     %s\n", claims);
 }
 
-/* Prints the service's scopes that the principal lacks; how many. */
-static size_t print_missing(const struct explain *x)
+/* Prints what the token lacks of what is needed. */
+static void print_missing(const struct explain *x, const struct policy_decision *d)
 {
   const struct principal *p = grant_principal(x->outcome.grant);
-  size_t missing = 0;
-  for (size_t i = 0; i < x->service->n_require; i++)
-    if (!principal_has_scope(p, x->config, x->service->require[i]))
-      printf("%s %s", missing++ ? "" : "missing   ", x->service->require[i]->name);
-  if (missing)
-    putchar('\n');
-  return missing;
+  fputs("missing   ", stdout);
+  for (size_t i = 0; i < d->n_needs; i++)
+    if (!principal_has_scope(p, x->config, d->needs[i]))
+      printf(" %s", d->needs[i]->name);
+  putchar('\n');
 }
 
+static int by_text(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* SCOPES and what the token HOLDS already, sorted, each once (design section 7). */
 static void print_challenge(const struct explain *x, const char *error,
-                            const struct config_scope **scopes, size_t n)
+                            const struct config_scope **scopes, size_t n,
+                            const struct config_words *holds)
 {
   struct resource_document d = {0};
-  struct challenge c = {.error = error, .n_scopes = n};
-  const char **names = arena_array(x->arena, n + 1, sizeof *names);
+  size_t kept = 0, held = holds ? holds->n : 0;
+  const char **names = arena_array(x->arena, n + held + 1, sizeof *names);
   for (size_t i = 0; names && i < n; i++)
     names[i] = scopes[i]->name;
-  c.scopes = names;
+  for (size_t i = 0; names && i < held; i++)
+    names[n + i] = holds->v[i];
+  if (names)
+    qsort(names, n + held, sizeof *names, by_text);
+  for (size_t i = 0; names && i < n + held; i++)
+    if (kept == 0 || strcmp(names[kept - 1], names[i]) != 0)
+      names[kept++] = names[i];
+  struct challenge c = {.error = error, .scopes = names, .n_scopes = kept};
   if (resource_has_document(x->service) && resource_document(x->service, x->arena, &d) == 0)
     c.resource_metadata = d.url;
   struct buf b;
@@ -305,24 +321,69 @@ static void print_challenge(const struct explain *x, const char *error,
   buf_done(&b);
 }
 
+static void print_401(struct explain *x, const char *error)
+{
+  x->status = 401;
+  puts("status     401");
+  print_challenge(x, error, x->service->login_scope, x->service->n_login_scope, NULL);
+}
+
+static void print_status(struct explain *x, const struct policy_decision *d)
+{
+  switch (d->verdict) {
+  case POLICY_ALLOW:
+    x->status = 200;
+    puts("status     200 (the request would be forwarded)");
+    return;
+  case POLICY_SCOPES:
+    x->status = 403;
+    print_missing(x, d);
+    puts("status     403");
+    print_challenge(x, "insufficient_scope", d->needs, d->n_needs,
+                    &grant_principal(x->outcome.grant)->scopes);
+    return;
+  case POLICY_SIGN_IN:
+    print_401(x, NULL);
+    return;
+  case POLICY_DENY:
+    x->status = 403;
+    puts("status     403 (and no scope would help)");
+    return;
+  case POLICY_HIDE:
+    x->status = 404;
+    puts("status     as for a name that the server does not have");
+    return;
+  }
+}
+
+/* What the rules say to a caller who was granted, or who shows no credential. */
+static void print_rules(struct explain *x)
+{
+  const struct policy_caller who = {
+      .who = x->outcome.grant ? grant_principal(x->outcome.grant) : NULL,
+      .claims = x->outcome.grant ? grant_claims(x->outcome.grant) : NULL,
+      .address = x->address};
+  struct policy_decision d;
+  policy_decide(x->service, &who, &x->op, x->arguments, x->arena, &d);
+  if (explain_asks(&x->question)) {
+    putchar('\n');
+    explain_decision(x->service, &who, &x->op, &d, x->arena);
+  }
+  print_status(x, &d);
+}
+
 static void print_verdict(struct explain *x)
 {
-  const struct config_service *s = x->service;
-  size_t missing = 0;
-  x->status = x->outcome.status;
   printf("verdict    %s\n", verdict_name(x->outcome.verdict));
+  x->status = x->outcome.status;
   if (x->outcome.grant) {
     print_principal(x);
-    missing = print_missing(x);
-    x->status = missing ? 403 : 200;
+    print_rules(x);
+  } else if (x->status == 401) {
+    print_401(x, x->has_credential ? "invalid_token" : NULL);
+  } else {
+    printf("status     %d\n", x->status);
   }
-  printf("status     %d%s\n", x->status,
-         x->status == 200 ? " (the request would be forwarded)" : "");
-  if (x->status == 401)
-    print_challenge(x, x->has_credential ? "invalid_token" : NULL, s->login_scope,
-                    s->n_login_scope);
-  else if (missing)
-    print_challenge(x, "insufficient_scope", s->require, s->n_require);
 }
 
 static void print_heading(const struct explain *x)
@@ -345,16 +406,35 @@ static int anonymous(struct explain *x)
   return 0;
 }
 
+/* Without one it is what every request must meet. */
+static int make_operation(struct explain *x)
+{
+  struct err e = {""};
+  x->op = (struct operation){.known = true, .kind = RULE_METHOD, .method = STR("")};
+  if (!explain_asks(&x->question) && x->question.n_arguments)
+    return fail("--argument belongs to --tool or --prompt");
+  if (explain_asks(&x->question) &&
+      explain_operation(&x->question, x->arena, &x->op, &x->arguments, &e) < 0)
+    return fail(e.text);
+  return 0;
+}
+
 static int explain(struct explain *x)
 {
+  if (make_operation(x) < 0)
+    return -1;
   if (x->token_file && read_token(x) < 0)
     return -1;
   if (become_user(x) < 0 || load(x) < 0)
     return -1;
   make_credential(x);
   print_heading(x);
-  if (x->service->anonymous && !x->has_credential)
+  if (x->service->anonymous && !x->has_credential && !explain_asks(&x->question))
     return anonymous(x);
+  if (!x->has_credential && explain_asks(&x->question) && policy_anonymous(x->service, &x->op)) {
+    print_rules(x);
+    return 0;
+  }
   if (make_auth(x) < 0)
     return -1;
   ask(x);
@@ -385,20 +465,36 @@ static void end(struct explain *x)
 /* ---- */
 
 static const struct option long_options[] = {
-    {"token-file", required_argument, NULL, 't'},
-    {"address", required_argument, NULL, 'a'},
-    {NULL, 0, NULL, 0},
+    {"token-file", required_argument, NULL, 't'}, {"address", required_argument, NULL, 'a'},
+    {"tool", required_argument, NULL, 'T'},       {"resource", required_argument, NULL, 'R'},
+    {"prompt", required_argument, NULL, 'P'},     {"method", required_argument, NULL, 'M'},
+    {"argument", required_argument, NULL, 'A'},   {NULL, 0, NULL, 0},
 };
+
+enum { ARGUMENTS_MOST = 64 };
+
+/* false: no such option, or too many of it. */
+static bool take_option(struct explain *x, int o, const char *arguments[ARGUMENTS_MOST])
+{
+  const char **words[] = {
+      ['t'] = &x->token_file,        ['a'] = &x->address,         ['T'] = &x->question.tool,
+      ['R'] = &x->question.resource, ['P'] = &x->question.prompt, ['M'] = &x->question.method};
+  if (o == 'A' && x->question.n_arguments < ARGUMENTS_MOST) {
+    arguments[x->question.n_arguments++] = optarg;
+    return true;
+  }
+  if (o <= 0 || (size_t)o >= ARRAY_SIZE(words) || words[o] == NULL)
+    return false;
+  *words[o] = optarg;
+  return true;
+}
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
-  struct explain x = {.cli = cli, .address = "127.0.0.1"};
+  const char *arguments[ARGUMENTS_MOST];
+  struct explain x = {.cli = cli, .address = "127.0.0.1", .question = {.arguments = arguments}};
   for (int o; (o = getopt_long(argc, argv, "", long_options, NULL)) != -1;)
-    if (o == 't')
-      x.token_file = optarg;
-    else if (o == 'a')
-      x.address = optarg;
-    else
+    if (!take_option(&x, o, arguments))
       return cli_usage(&cmd_explain, "unknown option");
   if (optind != argc - 1)
     return cli_usage(&cmd_explain, "it takes the name of one service");
@@ -416,8 +512,9 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_explain = {
     .name = "explain",
-    .synopsis = "SERVICE [--token-file FILE|-] [--address ADDRESS]",
-    .summary = "Runs a service's stack once and prints what each line says",
-    .example = "mcpauth explain notes --token-file token.txt",
+    .synopsis = "SERVICE [--token-file FILE|-] [--address ADDRESS] [--tool NAME | --resource URI | "
+                "--prompt NAME] [--method METHOD] [--argument POINTER=JSON]...",
+    .summary = "Runs a service's stack once and prints what each line says, and which rule decides",
+    .example = "mcpauth explain notes --token-file token.txt --tool delete_note",
     .run = run,
 };

@@ -19,6 +19,9 @@ static const struct cli_command *const commands[] = {
     &cmd_token,
     &cmd_jwt,
     &cmd_audit,
+    &cmd_grants,
+    &cmd_clients,
+    &cmd_keys,
     &cmd_reload,
     &cmd_status,
     NULL, /* clang-format on */

@@ -21,7 +21,7 @@
 
 enum {
   CLIENTS_MOST = 32,
-  LINE_MOST = 64,
+  LINE_MOST = LIMIT_CONTROL_LINE,
   IDLE_MS = 10000, /* to send a command, and to read what is left of an answer */
 };
 #define ANSWER_MOST MIB(1)

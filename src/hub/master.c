@@ -20,8 +20,10 @@
 #include "hub/leader.h"
 #include "hub/notify.h"
 #include "ops/log.h"
+#include "util/base64url.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/limits.h"
 
 enum {
   LIVED_WELL_MS = 10000, /* a leader that dies later is replaced at once */
@@ -358,6 +360,22 @@ static int watch_signals(struct master *m, struct err *e)
 
 /* ---- the control socket */
 
+/* `mcpauth grants revoke` has ended something of this person in the store: what workers remember of
+ * her is asked for again, her streams end (row 187). */
+static const char *revoke_person(struct master *m, struct str words)
+{
+  char issuer[LIMIT_ISSUER], subject[LIMIT_SUBJECT];
+  struct str word;
+  size_t n_issuer, n_subject;
+  if (!str_next(&words, ' ', &word) ||
+      base64url_decode(word, issuer, sizeof issuer, &n_issuer) < 0 ||
+      base64url_decode(words, subject, sizeof subject, &n_subject) < 0 || n_issuer == 0 ||
+      n_subject == 0)
+    return "revoke takes an issuer and a subject, each in base64url";
+  shm_revoke(m->shm, (struct str){issuer, n_issuer}, (struct str){subject, n_subject});
+  return NULL;
+}
+
 static void on_command(void *self, struct control_client *c, struct str line)
 {
   struct master *m = self;
@@ -369,8 +387,10 @@ static void on_command(void *self, struct control_client *c, struct str line)
   } else if (str_is(line, "stop")) {
     control_finish(c, NULL);
     master_stop(m, false);
+  } else if (str_starts(line, "revoke ")) {
+    control_finish(c, revoke_person(m, str_slice(line, 7, line.n)));
   } else {
-    control_finish(c, "unknown command: reload, status and stop are known");
+    control_finish(c, "unknown command: reload, status, revoke and stop are known");
   }
 }
 

@@ -252,21 +252,17 @@ static unsigned drop_sealing(struct ring *r, int64_t before)
   return n;
 }
 
-/* A key never comes into use before one that was made earlier. */
+/* One that is used at once overtakes those that are still coming: the last in the ring wins. */
 static int add(struct ring *r, enum keyring_kind kind, int64_t delay_s, struct err *e)
 {
   int64_t from, now = clock_wall();
   switch (kind) {
   case KEYRING_SEALING:
     from = now + (delay_s < 0 ? KEYRING_SPREAD_S : delay_s);
-    if (from < r->seal[r->n_seal - 1].from)
-      from = r->seal[r->n_seal - 1].from;
     return ring_add_seal(r, from, e);
   case KEYRING_SIGNING:
     drop_signing(r, now);
     from = now + (delay_s < 0 ? KEYRING_PUBLISH_S : delay_s);
-    if (from < r->sign[r->n_sign - 1].from)
-      from = r->sign[r->n_sign - 1].from;
     return ring_add_sign(r, from, e);
   }
   return err_set(e, "there is no such kind of key");

@@ -95,6 +95,8 @@ enum {
   LIMIT_DOCUMENT_FETCHES = 8,   /* at once, of a worker; one a host */
   LIMIT_REGISTRATION = 16384,   /* bytes of a registration request */
 
+  LIMIT_CONTROL_LINE = 2048, /* bytes of a command at the control socket */
+
   /* the state directory */
   LIMIT_KEYRING = 65536,       /* bytes of keys.ring */
   LIMIT_KEYRING_TEXT = 262144, /* bytes of one text that it seals */

@@ -44,4 +44,5 @@ def test_a_client_of_the_configuration_gets_in_with_a_token_of_its_own(robots, u
     got = json.loads(answer.body)
     assert got['token_type'] == 'Bearer' and got['scope'] == 'notes:read' and got['expires_in'] == 600
     assert 'refresh_token' not in got
-    assert robots.call('/notes', token=got['access_token']).status == 200
+    answer = robots.call("/notes", token=got["access_token"])
+    assert answer.status == 200, [json.dumps(x) for x in robots.wait_audit("refused")]

@@ -1,6 +1,7 @@
-/* Feeds documents to the shipped gate: each is its length (four bytes, lowest first) and its bytes on
- * standard input; a line on standard output is what the gate says: the code of a refusal, or a letter
- * for the kind and then, for each member that is there, a letter, its length, a colon, its bytes. */
+/* Feeds documents to the shipped gate: each is its length (four bytes, lowest first) and its bytes
+ * on standard input; a line on standard output is what the gate says: the code of a refusal, or a
+ * letter for the kind and then, for each member that is there, a letter, its length, a colon, its
+ * bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 
