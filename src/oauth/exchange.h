@@ -15,6 +15,7 @@
 #include "util/limits.h"
 
 struct document_flight;
+struct refresh;
 
 /* One worker's.  What a file keeps between requests hangs here, made by its NAME_new in oauth_new
  * and freed in oauth_free. */
@@ -23,6 +24,8 @@ struct oauth {
   struct arena *arena;                  /* lives as long as this */
   const char *issuer;                   /* public_url, byte for byte (RFC 8414 section 2) */
   struct document_flight *documents;    /* client_document.c: under way */
+  struct refresh *refreshes;            /* token_refresh.c: under way */
+  int64_t *provider_rest;               /* by index: until when it is not asked (mono ms) */
   struct str metadata, openid_metadata; /* metadata.c */
   const char *page_policy;              /* Content-Security-Policy of pages */
 };

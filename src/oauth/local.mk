@@ -20,6 +20,7 @@ libcore_a_SOURCES += \
   src/oauth/oauth.c src/oauth/oauth.h \
   src/oauth/pages.c src/oauth/pages.h \
   src/oauth/params.c src/oauth/params.h \
+  src/oauth/refresh.h src/oauth/refresh_work.c src/oauth/token_refresh.c \
   src/oauth/register.c \
   src/oauth/resource.c src/oauth/resource.h \
   src/oauth/scopes.c src/oauth/scopes.h \

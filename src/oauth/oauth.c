@@ -6,6 +6,7 @@
 #include "oauth/exchange.h"
 #include "oauth/metadata.h"
 #include "oauth/pages.h"
+#include "oauth/refresh.h"
 
 /* Every endpoint: a row that a file of this folder defines.  The first that matches answers. */
 #define ENDPOINTS(X)                                                                               \
@@ -47,6 +48,13 @@ struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
   o->o = *options;
   o->arena = arena;
   o->issuer = options->config->public_url;
+  o->provider_rest =
+      arena_array(arena, options->config->n_providers + 1, sizeof o->provider_rest[0]);
+  if (o->provider_rest == NULL) {
+    oauth_free(o);
+    err_set(e, "out of memory");
+    return NULL;
+  }
   if (metadata_init(o, e) < 0 || pages_init(o, e) < 0) {
     oauth_free(o);
     return NULL;
@@ -59,6 +67,7 @@ void oauth_free(struct oauth *o)
   if (o == NULL)
     return;
   documents_free(o);
+  refreshes_free(o);
   arena_free(o->arena);
 }
 

@@ -4,7 +4,7 @@
 #include "oauth/json_text.h"
 #include "ops/shm.h"
 
-static const struct token_grant *const grants[] = {&token_code, &token_client};
+static const struct token_grant *const grants[] = {&token_code, &token_refresh, &token_client};
 
 /* ---- refusals */
 
@@ -25,6 +25,7 @@ static void record_refusal(struct token_run *r, int status, const char *why)
 void token_refuse(struct token_run *r, int status, const char *error, const char *description,
                   const char *why)
 {
+  r->own = NULL;
   exchange_waited(r->x);
   record_refusal(r, status, why);
   exchange_error(r->x, status, error, description);
@@ -105,6 +106,7 @@ void token_answer(struct token_run *r, const struct token_success *s)
   buf_init(&body, KIB(64));
   int bad = put_body(&body, s) < 0 || put_record(r, s, &record) < 0;
   r->body = arena_str(r->x->rq->arena, buf_view(&body));
+  r->own = NULL;
   r->ticket.written = written;
   exchange_wait(r->x, cancel, r);
   if (bad || r->body.p == NULL ||
