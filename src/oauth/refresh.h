@@ -1,6 +1,7 @@
-/* One refresh at work (token_refresh.c is the loop's side, refresh_work.c what runs in job threads).
- * It outlives the request that asked for it: what the provider has answered must be kept, also when
- * the client has left, for a provider that rotates refresh tokens gives that answer once. */
+/* One refresh at work (token_refresh.c is the loop's side, refresh_work.c what runs in job
+ * threads). It outlives the request that asked for it: what the provider has answered must be kept,
+ * also when the client has left, for a provider that rotates refresh tokens gives that answer once.
+ */
 #ifndef OAUTH_REFRESH_H
 #define OAUTH_REFRESH_H
 

@@ -12,8 +12,8 @@
 #include "util/clock.h"
 
 enum {
-  WAIT_MS = 100,         /* between looks at what somebody else is asking */
-  WAITS = 120,           /* of these at most */
+  WAIT_MS = 100,            /* between looks at what somebody else is asking */
+  WAITS = 120,              /* of these at most */
   PROVIDER_REST_MS = 10000, /* a provider that did not answer is not asked again meanwhile */
 };
 
