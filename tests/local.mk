@@ -33,9 +33,12 @@ check-interop: all
 check_PROGRAMS += tests/support/stack-eval
 tests_support_stack_eval_SOURCES = tests/support/stack-eval.c
 TESTS += tests/stack/check
-check-long: tests/support/stack-eval tests/support/gate-eval
+check-long: tests/support/stack-eval tests/support/gate-eval tests/unit/test_store_race \
+  tests/unit/test_store_crash
 	$(srcdir)/tests/stack/check 5
 	$(srcdir)/tests/gate/check 10000000
+	STORE_RACES=10000 tests/unit/test_store_race
+	STORE_KILLS=200 tests/unit/test_store_crash
 .PHONY: check-long
 # Logins through one provider without a hub around it.
 check_PROGRAMS += tests/support/login-run

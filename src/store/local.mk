@@ -12,3 +12,6 @@ libcore_a_SOURCES += src/store/store.c src/store/sqlite.h src/store/store_sqlite
   src/store/store_keep.c src/store/store_rewrap.c
 UNIT_TESTS += tests/unit/test_store
 tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/store_support.h
+UNIT_TESTS += tests/unit/test_store_race tests/unit/test_store_crash
+tests_unit_test_store_race_SOURCES = tests/unit/test_store_race.c tests/unit/store_support.h
+tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c tests/unit/store_support.h

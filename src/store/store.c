@@ -188,25 +188,23 @@ static int open_channel(struct channel *c, struct err *e)
 }
 
 /* After an I/O error nothing that the connection remembers is to be trusted. */
-static int reopen(struct channel *c)
+static int reopen(struct channel *c, struct err *e)
 {
-  struct err e = {""};
   if (c->open && !c->db.broken_file)
     return 0;
   if (c->open)
     db_close(&c->db);
   c->open = false;
-  if (open_channel(c, &e) == 0)
-    return 0;
-  log_error("store: %s", e.text);
-  return -1;
+  return open_channel(c, e);
 }
 
 static void run_batch(void *arg)
 {
   struct channel *c = arg;
-  if (reopen(c) < 0) {
+  struct err e = {""};
+  if (reopen(c, &e) < 0) {
     none_stored(c->batch);
+    log_error("store: %s", e.text);
     return;
   }
   int r = c->mode == STORE_WRITE ? run_writes(&c->db, c->batch) : run_reads(&c->db, c->batch);
@@ -340,6 +338,8 @@ int store_now(struct store *s, enum store_mode mode, store_work_fn *work, void *
 {
   struct channel *c = mode == STORE_WRITE ? &s->writer : &s->reader;
   struct store_db *db = &c->db;
+  if (reopen(c, e) < 0)
+    return -1;
   if (db_begin(db, mode) == 0) {
     if (work(arg, db) == 0 && db->error.text[0] == 0 && db_commit(db) == 0)
       return 0;
