@@ -7,7 +7,7 @@ MANUAL += docs/mcpauth-introspect.5
 if HAVE_LDAP
 MANUAL += docs/mcpauth-ldap-groups.5
 endif
-MANUAL += docs/mcpauth-oidc.5 docs/mcpauth-google-oauth.5 docs/mcpauth-github-oauth.5
+MANUAL += docs/mcpauth-oidc.5 docs/mcpauth-google-oauth.5 docs/mcpauth-github-oauth.5 docs/mcpauth-workos.5
 MANUAL += docs/mcpauth-provider.3 docs/mcpauth-audit.5 docs/mcpauth-security.7
 man_MANS += $(MANUAL)
 EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/mcpauth-provider.pod docs/mcpauth-audit.pod docs/mcpauth-security.pod docs/internals HACKING.md tools/pod2html ARCHITECTURE.md SECURITY.md NEWS LICENSE
@@ -35,6 +35,7 @@ docs/mcpauth-webhook.5: plugins/webhook/mcpauth-webhook.pod
 docs/mcpauth-introspect.5: plugins/introspect/mcpauth-introspect.pod
 docs/mcpauth-ldap-groups.5: plugins/ldap-groups/mcpauth-ldap-groups.pod
 docs/mcpauth-oidc.5: plugins/oidc/mcpauth-oidc.pod
+docs/mcpauth-workos.5: plugins/workos/mcpauth-workos.pod
 docs/mcpauth-github-oauth.5: plugins/github-oauth/mcpauth-github-oauth.pod
 docs/mcpauth-google-oauth.5: plugins/google-oauth/mcpauth-google-oauth.pod
 docs/mcpauth-audit.5: docs/mcpauth-audit.pod

@@ -79,3 +79,9 @@ plugins_github_oauth_la_SOURCES = plugins/github-oauth/github-oauth.c
 plugins_github_oauth_la_CFLAGS = $(MODULE_COMPILE)
 plugins_github_oauth_la_LDFLAGS = $(MODULE_LINK)
 EXTRA_DIST += plugins/github-oauth/mcpauth-github-oauth.pod
+# workos
+plugin_LTLIBRARIES += plugins/workos.la
+plugins_workos_la_SOURCES = plugins/workos/workos.c
+plugins_workos_la_CFLAGS = $(MODULE_COMPILE)
+plugins_workos_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/workos/mcpauth-workos.pod

@@ -15,6 +15,7 @@ from support.loginrun import LoginRun  # noqa: E402
 from support.standin_github import StandInGitHub  # noqa: E402
 from support.standin_google import StandInGoogle  # noqa: E402
 from support.standin_oidc import StandInOidc  # noqa: E402
+from support.standin_workos import StandInWorkOS  # noqa: E402
 from support.upstream import Canary, MockUpstream  # noqa: E402
 
 
@@ -125,6 +126,14 @@ def google(world):
 def github(world):
     """A StandInGitHub."""
     i = StandInGitHub()
+    world.idps.append(i)
+    return i
+
+
+@pytest.fixture
+def workos(world):
+    """A StandInWorkOS."""
+    i = StandInWorkOS()
     world.idps.append(i)
     return i
 

@@ -609,6 +609,8 @@ struct mcpauth_provider {
    * without it when nothing that is known of her has changed; INVALID when the provider has ended
    * it, DENY when she may no longer, UNAVAIL when it cannot be asked now. */
   enum mcpauth_result (*refresh)(struct mcpauth_request *rq, const void *config, void *state);
+  /* Whether this instance logs people in; NULL: each does, if the three are there. */
+  bool (*logs_in)(const void *config);
 };
 
 #ifdef __cplusplus

@@ -16,7 +16,7 @@ struct login_run {
 
 bool login_capable(const struct config_provider *p)
 {
-  return p->table->login_begin != NULL;
+  return config_logs_in(p);
 }
 
 /* login.h promises these and no other. */

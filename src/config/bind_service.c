@@ -336,7 +336,7 @@ void bind_services(struct binder *b)
 
 static bool logs_in(const struct config_provider *p)
 {
-  return p->table->login_begin != NULL || config_is_clients(p);
+  return config_logs_in(p) || config_is_clients(p);
 }
 
 /* Those that log people in do so through the hub: clients that speak MCP could not use them. */

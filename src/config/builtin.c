@@ -37,10 +37,16 @@ bool config_is_clients(const struct config_provider *p)
   return p->table == &clients;
 }
 
+bool config_logs_in(const struct config_provider *p)
+{
+  const struct mcpauth_provider *t = p->table;
+  return t->login_begin && (t->logs_in == NULL || t->logs_in(p->config));
+}
+
 bool config_can_log_in(const struct config_service *s)
 {
   for (size_t i = 0; i < s->stack.n_auth; i++)
-    if (s->stack.auth[i].provider->table->login_begin)
+    if (config_logs_in(s->stack.auth[i].provider))
       return true;
   return false;
 }

@@ -381,6 +381,8 @@ void config_print(const struct config *c, FILE *to);
 /* Whether P is the built-in provider of configured clients: its line answers for the tokens that
  * they get with client_credentials. */
 bool config_is_clients(const struct config_provider *p);
+/* Whether people log in to the hub through P. */
+bool config_logs_in(const struct config_provider *p);
 /* Whether somebody can log in through a line of S. */
 bool config_can_log_in(const struct config_service *s);
 /* Byte for byte. */

@@ -56,8 +56,8 @@ class StandInGoogle(StandInOidc):
         return Reply(400, {'error': 'invalid_grant', 'error_description':
                            'Token has been expired or revoked.' if 'revoked' in why else 'Bad Request'})
 
-    def new_access(self):
-        return remember('ya29.' + super().new_access())
+    def new_access(self, grant=None):
+        return remember('ya29.' + super().new_access(grant))
 
     def claims_of(self, grant):
         person = self.people[grant.person]

@@ -223,7 +223,7 @@ class StandInOidc(StandIn):
         return self.gives_refresh
 
     def issue(self, grant, nonce=None, id_token=False, refreshed=False):
-        access = self.new_access()
+        access = self.new_access(grant)
         grant.access[access] = time.monotonic() + self.expires_in
         reply = {'access_token': access, 'token_type': 'Bearer', 'expires_in': self.expires_in,
                  'scope': ' '.join(grant.scopes)}
@@ -235,7 +235,7 @@ class StandInOidc(StandIn):
             reply['id_token'] = self.id_token(grant, access, nonce)
         return Reply(200, self.decorate(reply), headers=[('Cache-Control', 'no-store')])
 
-    def new_access(self):
+    def new_access(self, grant=None):
         return text_secret('access')
 
     def decorate(self, reply):
