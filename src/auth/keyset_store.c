@@ -107,56 +107,12 @@ struct save {
   struct err e;
 };
 
-static int write_all(int fd, const char *p, size_t n, struct err *e)
-{
-  while (n > 0) {
-    ssize_t w = write(fd, p, n);
-    if (w < 0 && errno == EINTR)
-      continue;
-    if (w < 0)
-      return err_set(e, "%s", strerror(errno));
-    p += w;
-    n -= (size_t)w;
-  }
-  return 0;
-}
-
-static int write_file(const char *temporary, const char *text, struct err *e)
-{
-  AUTO_CLOSE int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return err_set(e, "%s", strerror(errno));
-  if (write_all(fd, text, strlen(text), e) < 0)
-    return -1;
-  return fsync(fd) < 0 ? err_set(e, "%s", strerror(errno)) : 0;
-}
-
-static int sync_folder(const char *folder, struct err *e)
-{
-  AUTO_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return fd < 0 || fsync(fd) < 0 ? err_set(e, "%s", strerror(errno)) : 0;
-}
-
 static int replace(const char *folder, const char *path, const char *text, struct err *e)
 {
-  static atomic_uint serial;
-  AUTO_FREE char *temporary = NULL;
+  const struct safefile_how how = {.mode = 0600, .sync = true};
   if (mkdir(folder, 0700) < 0 && errno != EEXIST)
     return err_set(e, "%s: %s", folder, strerror(errno));
-  if (asprintf(&temporary, "%s.%ld.%u", path, (long)getpid(), atomic_fetch_add(&serial, 1)) < 0) {
-    temporary = NULL;
-    return err_set(e, "out of memory");
-  }
-  if (write_file(temporary, text, e) < 0) {
-    unlink(temporary);
-    return err_prefix(e, "%s", temporary);
-  }
-  if (rename(temporary, path) < 0) {
-    err_set(e, "%s: %s", path, strerror(errno));
-    unlink(temporary);
-    return -1;
-  }
-  return sync_folder(folder, e);
+  return safefile_write(path, str_of(text), &how, e);
 }
 
 static void save_work(void *arg)

@@ -15,21 +15,7 @@
 
 #include "util/cleanup.h"
 #include "util/limits.h"
-
-static int read_fd(int fd, struct buf *out, struct err *e)
-{
-  for (;;) {
-    char *room = buf_reserve(out, 65536);
-    ssize_t n = room ? read(fd, room, 65536) : -1;
-    if (n < 0 && room && errno == EINTR)
-      continue;
-    if (n < 0)
-      return err_set(e, "%s", room ? strerror(errno) : "the file is too large");
-    if (n == 0)
-      return 0;
-    out->n += (size_t)n;
-  }
-}
+#include "util/safefile.h"
 
 /* A file of ours that is made takes the group of its folder, which the hub's user can read. */
 static int create(const char *path, struct err *e)
@@ -74,7 +60,7 @@ struct tokenfile *tokenfile_open(const char *path, bool change, bool make, struc
   AUTO_FREE char *real = realpath(path, NULL);
   AUTO_CLOSE int fd = open_locked(real ? real : path, change ? LOCK_EX : LOCK_SH, &st, e);
   struct tokenfile *f = NULL;
-  if (fd >= 0 && read_fd(fd, &text, e) == 0)
+  if (fd >= 0 && safefile_read_fd(fd, LIMIT_TOKEN_FILE, &text, e) == 0)
     f = tokenfile_parse(buf_view(&text), e);
   if (f == NULL) {
     err_prefix(e, "%s", path);
@@ -87,49 +73,12 @@ struct tokenfile *tokenfile_open(const char *path, bool change, bool make, struc
   return f;
 }
 
-static int write_temp(const struct tokenfile *f, int fd, struct err *e)
+int tokenfile_save(struct tokenfile *f, struct err *e)
 {
   CLEANUP(buf_wipe) struct buf text;
   buf_init(&text, LIMIT_TOKEN_FILE);
   if (tokenfile_format(f, &text) < 0)
-    return err_set(e, "the file would become too large");
-  for (size_t at = 0; at < text.n;) {
-    ssize_t w = write(fd, text.p + at, text.n - at);
-    if (w <= 0)
-      return err_set(e, "%s", w < 0 ? strerror(errno) : "nothing was written");
-    at += (size_t)w;
-  }
-  if ((f->st.st_uid != geteuid() || f->st.st_gid != getegid()) &&
-      fchown(fd, f->st.st_uid, f->st.st_gid) < 0)
-    return err_set(e, "cannot keep its owner: %s", strerror(errno));
-  if (fchmod(fd, f->st.st_mode & 07777) < 0 || fsync(fd) < 0)
-    return err_set(e, "%s", strerror(errno));
-  return 0;
-}
-
-static void sync_folder(const char *path)
-{
-  char copy[PATH_MAX];
-  snprintf(copy, sizeof copy, "%s", path);
-  AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0 && fsync(fd) < 0)
-    fprintf(stderr, "mcpauth: cannot sync the folder of %s: %s\n", path, strerror(errno));
-}
-
-int tokenfile_save(struct tokenfile *f, struct err *e)
-{
-  char temp[PATH_MAX];
-  int n = snprintf(temp, sizeof temp, "%s.XXXXXX", f->path);
-  if (n < 0 || (size_t)n >= sizeof temp)
-    return err_set(e, "the path is too long");
-  AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC);
-  if (fd < 0)
-    return err_set(e, "cannot create %s: %s", temp, strerror(errno));
-  if (write_temp(f, fd, e) < 0 ||
-      (rename(temp, f->path) < 0 && err_set(e, "%s", strerror(errno)) < 0)) {
-    unlink(temp);
-    return err_prefix(e, "cannot write %s", f->path);
-  }
-  sync_folder(f->path);
-  return 0;
+    return err_set(e, "cannot write %s: it would become too large", f->path);
+  return safefile_write(f->path, buf_view(&text),
+                        &(struct safefile_how){.like = &f->st, .sync = true}, e);
 }

@@ -19,6 +19,7 @@
 
 #include "auth/usage.h"
 #include "ops/log.h"
+#include "util/safefile.h"
 #include "util/cleanup.h"
 #include "util/json.h"
 #include "util/buf.h"
@@ -35,27 +36,9 @@ int usage_dir(const char *state_dir, char out[4096], struct err *e)
   return 0;
 }
 
-static int write_whole(const char *path, struct str text, struct err *e)
-{
-  static atomic_uint count; /* a job thread and the end of the process may write at once */
-  char temp[4220];
-  snprintf(temp, sizeof temp, "%s.new.%d.%u", path, (int)getpid(), atomic_fetch_add(&count, 1));
-  AUTO_CLOSE int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  size_t at = 0;
-  errno = 0;
-  while (fd >= 0 && at < text.n) {
-    ssize_t w = write(fd, text.p + at, text.n - at);
-    if (w <= 0 && errno != EINTR)
-      break;
-    at += w > 0 ? (size_t)w : 0;
-  }
-  if (fd >= 0 && at == text.n && fsync(fd) == 0 && rename(temp, path) == 0)
-    return 0;
-  err_set(e, "cannot write %s: %s", path, strerror(errno));
-  if (fd >= 0)
-    unlink(temp);
-  return -1;
-}
+/* A job thread and the end of the process may write at once: each beside the file, under a name of
+ * its own. */
+static const struct safefile_how durably = {.mode = 0600, .sync = true};
 
 int usage_write_part(const char *dir, const char *instance, const char *part, struct str text,
                      struct err *e)
@@ -64,7 +47,7 @@ int usage_write_part(const char *dir, const char *instance, const char *part, st
   int n = snprintf(path, sizeof path, "%s/%s.%s.json", dir, instance, part);
   if (n < 0 || (size_t)n >= sizeof path)
     return err_set(e, "the name of the provider %.40s is too long for a file", instance);
-  return write_whole(path, text, e);
+  return safefile_write(path, text, &durably, e);
 }
 
 /* Judged by the folder alone (0700): the command line reads as root what the hub's user wrote. */
@@ -73,17 +56,7 @@ static int read_text(const char *path, struct buf *out, struct err *e)
   AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0)
     return err_set(e, "%s", strerror(errno));
-  for (;;) {
-    char *room = buf_reserve(out, 65536);
-    ssize_t n = room ? read(fd, room, 65536) : -1;
-    if (n < 0 && room && errno == EINTR)
-      continue;
-    if (n < 0)
-      return err_set(e, "%s", room ? strerror(errno) : "too large");
-    if (n == 0)
-      return 0;
-    out->n += (size_t)n;
-  }
+  return safefile_read_fd(fd, USAGE_FILE_MAX, out, e);
 }
 
 /* NULL with E; a file that is not there is empty. */
@@ -254,7 +227,7 @@ static int store(const char *dir, const char *name, const json_t *base, struct e
   char path[4160];
   AUTO_FREE char *text = json_dumps(base, JSON_COMPACT);
   snprintf(path, sizeof path, "%s/%s", dir, name);
-  return text ? write_whole(path, str_of(text), e) : err_set(e, "out of memory");
+  return text ? safefile_write(path, str_of(text), &durably, e) : err_set(e, "out of memory");
 }
 
 static int fold_instance(const char *dir, const char *instance, json_t *parts, struct err *e)

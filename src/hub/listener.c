@@ -16,6 +16,8 @@
 
 #include "hub/notify.h"
 #include "util/cleanup.h"
+#include "util/limits.h"
+#include "util/safefile.h"
 
 enum { BACKLOG = 4096 };
 
@@ -303,27 +305,16 @@ static const struct listener *next_in_order(const struct listeners *ls,
   return best;
 }
 
-static int write_file(int fd, const struct listeners *ls)
-{
-  for (const struct listener *l = NULL; (l = next_in_order(ls, l));)
-    if (dprintf(fd, "%s%s %u\n", l->want.admin ? "admin " : "", l->want.text, port_of(l)) < 0)
-      return -1;
-  return 0;
-}
-
 int listeners_write_ports(const struct listeners *ls, const char *path, struct err *e)
 {
-  char tmp[4096];
-  if (snprintf(tmp, sizeof tmp, "%s.%ld", path, (long)getpid()) >= (int)sizeof tmp)
-    return err_set(e, "port file %s: the name is too long", path);
-  AUTO_CLOSE int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-  if (fd < 0)
-    return err_set(e, "port file %s: %s", tmp, strerror(errno));
-  if (fchmod(fd, 0644) < 0 || write_file(fd, ls) < 0 || rename(tmp, path) < 0) {
-    err_set(e, "port file %s: %s", path, strerror(errno));
-    unlink(tmp);
-    return -1;
-  }
+  CLEANUP(buf_done) struct buf text;
+  buf_init(&text, MIB(1));
+  for (const struct listener *l = NULL; (l = next_in_order(ls, l));)
+    buf_printf(&text, "%s%s %u\n", l->want.admin ? "admin " : "", l->want.text, port_of(l));
+  if (text.failed)
+    return err_set(e, "port file %s: out of memory", path);
+  if (safefile_write(path, buf_view(&text), &(struct safefile_how){.mode = 0644}, e) < 0)
+    return err_prefix(e, "port file");
   return 0;
 }
 

@@ -22,6 +22,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/limits.h"
+#include "util/safefile.h"
 
 enum { ANCHOR_MS = 60000, ANCHOR_RECORDS = 1000, TICK_MS = 1000, HEADS_A_RECORD = 100 };
 
@@ -122,21 +123,6 @@ static void anchor_path(const struct audit_anchors *x, const char *writer, char 
   snprintf(out, 4096, "%s/%s%s", x->dir, prefix, writer);
 }
 
-static int write_whole(const char *path, struct str text, struct err *e)
-{
-  char temp[4200];
-  snprintf(temp, sizeof temp, "%s.new", path);
-  AUTO_CLOSE int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return err_set(e, "cannot create %s: %s", temp, strerror(errno));
-  ssize_t w = write(fd, text.p, text.n);
-  if (w < 0 || (size_t)w != text.n)
-    return err_set(e, "cannot write %s: %s", temp, w < 0 ? strerror(errno) : "disk full");
-  if (rename(temp, path) < 0)
-    return err_set(e, "cannot rename %s: %s", temp, strerror(errno));
-  return 0;
-}
-
 /* Lines of an anchor file: records of their own, each first in a chain that nobody continues. */
 struct saved {
   struct heads_text heads; /* first member: found again in save_line */
@@ -176,7 +162,7 @@ void audit_anchors_save(struct audit_anchors *x)
   if (s.heads.failed || s.lines.failed)
     err_set(&e, "out of memory for the audit anchor");
   else
-    write_whole(path, buf_view(&s.lines), &e);
+    safefile_write(path, buf_view(&s.lines), &(struct safefile_how){.mode = 0600}, &e);
   if (e.text[0])
     log_error("audit: %s", e.text);
   buf_done(&s.heads.members);

@@ -12,6 +12,7 @@
 #include "ops/audit.h"
 #include "ops/daemon_lock.h"
 #include "util/cleanup.h"
+#include "util/safefile.h"
 
 enum { KEY_SIZE = 32 };
 
@@ -40,23 +41,15 @@ static int key_read(const char *path, unsigned char ret_key[KEY_SIZE], struct er
   return n == KEY_SIZE ? 0 : err_set(e, "%s does not hold a key of %d bytes", path, KEY_SIZE);
 }
 
-/* Whole or not at all; two processes that make it at once get the same. */
+/* Two processes that make it at once get the same. */
 static int key_make(const char *path, struct err *e)
 {
-  char temp[4200];
   unsigned char key[KEY_SIZE];
+  const struct safefile_how how = {.mode = 0600, .sync = true, .first = true};
   if (RAND_bytes(key, sizeof key) != 1)
     return err_set(e, "no random numbers for %s", path);
-  snprintf(temp, sizeof temp, "%s.%d", path, (int)getpid());
-  AUTO_CLOSE int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  int r = fd < 0 ? -1 : 0;
-  if (r == 0 && (write(fd, key, sizeof key) != (ssize_t)sizeof key || fsync(fd) < 0 ||
-                 (link(temp, path) < 0 && errno != EEXIST)))
-    r = -1;
-  if (r < 0)
-    err_set(e, "cannot make %s: %s", path, strerror(errno));
+  int r = safefile_write(path, (struct str){(const char *)key, sizeof key}, &how, e);
   OPENSSL_cleanse(key, sizeof key);
-  unlink(temp);
   return r;
 }
 

@@ -1,9 +1,14 @@
-/* Reading of files that must be ours alone; see safefile.h. */
+/* Files that must be ours alone, read and replaced; see safefile.h. */
+#include <config.h>
+
 #include "util/safefile.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
 
@@ -24,7 +29,7 @@ static int judge(const char *path, const struct stat *st, size_t max, bool secre
 }
 
 /* The file may grow while it is read. */
-static int read_all(int fd, const char *path, size_t max, struct buf *out, struct err *e)
+int safefile_read_fd(int fd, size_t max, struct buf *out, struct err *e)
 {
   size_t total = 0;
   for (;;) {
@@ -33,15 +38,15 @@ static int read_all(int fd, const char *path, size_t max, struct buf *out, struc
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
-      return err_set(e, "%s: %s", path, strerror(errno));
+      return err_set(e, "%s", strerror(errno));
     if (n > 0 && buf_add(out, block, (size_t)n) < 0)
-      return err_set(e, "%s does not fit into memory", path);
+      return err_set(e, "it does not fit into memory");
     explicit_bzero(block, (size_t)n);
     if (n == 0)
       return 0;
     total += (size_t)n;
     if (total > max)
-      return err_set(e, "%s is longer than %zu bytes", path, max);
+      return err_set(e, "it is longer than %zu bytes", max);
   }
 }
 
@@ -59,11 +64,87 @@ int safefile_read_as(const char *path, size_t max, bool secret, uid_t owner, str
   AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0 || fstat(fd, &st) < 0)
     return err_set(e, "%s: %s", path, strerror(errno));
-  if (judge(path, &st, max, secret, owner, e) < 0 || read_all(fd, path, max, out, e) < 0)
+  if (judge(path, &st, max, secret, owner, e) < 0)
     return -1;
+  if (safefile_read_fd(fd, max, out, e) < 0)
+    return err_prefix(e, "%s", path);
   if (ret_stat)
     *ret_stat = st;
   return 0;
+}
+
+/* ---- writing */
+
+static int write_all(int fd, struct str bytes)
+{
+  while (bytes.n) {
+    ssize_t n = write(fd, bytes.p, bytes.n);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      errno = n == 0 ? ENOSPC : errno;
+      return -1;
+    }
+    bytes = str_slice(bytes, (size_t)n, bytes.n);
+  }
+  return 0;
+}
+
+static int own(int fd, const struct safefile_how *how)
+{
+  const struct stat *like = how->like;
+  if (like == NULL)
+    return fchmod(fd, how->mode);
+  if ((like->st_uid != geteuid() || like->st_gid != getegid()) &&
+      fchown(fd, like->st_uid, like->st_gid) < 0)
+    return -1;
+  return fchmod(fd, like->st_mode & 07777);
+}
+
+static int sync_folder(const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  AUTO_FREE char *folder =
+      slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+  AUTO_CLOSE int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  return fd < 0 ? -1 : fsync(fd);
+}
+
+static int write_temporary(int fd, struct str bytes, const struct safefile_how *how)
+{
+  if (write_all(fd, bytes) < 0 || own(fd, how) < 0)
+    return -1;
+  return how->sync ? fsync(fd) : 0;
+}
+
+static int put_in_place(const char *temporary, const char *path, const struct safefile_how *how)
+{
+  if (!how->first)
+    return rename(temporary, path);
+  if (link(temporary, path) < 0 && errno != EEXIST)
+    return -1;
+  return unlink(temporary);
+}
+
+int safefile_write(const char *path, struct str bytes, const struct safefile_how *how,
+                   struct err *e)
+{
+  AUTO_FREE char *temporary = NULL;
+  if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+    temporary = NULL;
+    return err_set(e, "out of memory");
+  }
+  AUTO_CLOSE int fd = mkostemp(temporary, O_CLOEXEC);
+  if (fd < 0)
+    return err_set(e, "cannot write beside %s: %s", path, strerror(errno));
+  if (write_temporary(fd, bytes, how) < 0 || put_in_place(temporary, path, how) < 0) {
+    err_set(e, "cannot write %s: %s", path, strerror(errno));
+    unlink(temporary);
+    return -1;
+  }
+  return how->sync && sync_folder(path) < 0
+             ? err_set(e, "cannot sync the folder of %s: %s", path, strerror(errno))
+             : 0;
 }
 
 bool safefile_same(const struct stat *a, const struct stat *b)

@@ -18,6 +18,19 @@ int safefile_read(const char *path, size_t max, bool secret, struct buf *out, st
 /* The same for a process that will run as OWNER: that user may own the file, we may not. */
 int safefile_read_as(const char *path, size_t max, bool secret, uid_t owner, struct buf *out,
                      struct stat *ret_stat, struct err *e);
+/* How a file is left by safefile_write. */
+struct safefile_how {
+  mode_t mode;             /* of a file of ours */
+  const struct stat *like; /* owner, group and mode of this one instead; NULL: ours, with MODE */
+  bool sync;               /* it is on the disk afterwards, its name too */
+  bool first;              /* a file that is there already stays, and that is no error */
+};
+
+/* Makes PATH a file of BYTES, whole or not at all: written beside it, then renamed.  Any thread. */
+int safefile_write(const char *path, struct str bytes, const struct safefile_how *how,
+                   struct err *e);
+/* Everything from FD on, at most MAX bytes, appended to OUT; E does not name the file. */
+int safefile_read_fd(int fd, size_t max, struct buf *out, struct err *e);
 /* Whether two looks saw the same, unchanged file. */
 bool safefile_same(const struct stat *a, const struct stat *b);
 

@@ -118,6 +118,77 @@ static void notices_a_change(void **state)
   assert_false(safefile_same(&before, &after));
 }
 
+static void content(char out[64])
+{
+  struct err e = {""};
+  struct buf b;
+  buf_init(&b, 63);
+  assert_int_equal(safefile_read(path, 63, true, &b, NULL, &e), 0);
+  memcpy(out, b.p, b.n + 1);
+  buf_done(&b);
+}
+
+/* What is in the folder, but for the file and the link to it. */
+static void assert_nothing_left_behind(void)
+{
+  char command[160];
+  snprintf(command, sizeof command, "test \"$(ls %s | sort | tr -d '\\n')\" = fl", dir);
+  assert_int_equal(system(command), 0);
+}
+
+static void test_a_file_is_replaced_whole_with_its_mode(void **state)
+{
+  (void)state;
+  struct stat st;
+  char text[64];
+  struct err e = {""};
+  assert_int_equal(
+      safefile_write(path, STR("new"), &(struct safefile_how){.mode = 0640, .sync = true}, &e), 0);
+  assert_int_equal(stat(path, &st), 0);
+  assert_int_equal(st.st_mode & 07777, 0640);
+  content(text);
+  assert_string_equal(text, "new");
+  assert_nothing_left_behind();
+}
+
+static void test_a_file_that_is_there_first_stays(void **state)
+{
+  (void)state;
+  char text[64];
+  struct err e = {""};
+  const struct safefile_how how = {.mode = 0600, .first = true};
+  assert_int_equal(safefile_write(path, STR("second"), &how, &e), 0);
+  content(text);
+  assert_string_equal(text, "hello");
+  unlink(path);
+  assert_int_equal(safefile_write(path, STR("third"), &how, &e), 0);
+  content(text);
+  assert_string_equal(text, "third");
+  assert_nothing_left_behind();
+}
+
+static void test_a_file_takes_the_mode_of_another(void **state)
+{
+  (void)state;
+  struct stat like, st;
+  struct err e = {""};
+  assert_int_equal(chmod(path, 0604), 0);
+  assert_int_equal(stat(path, &like), 0);
+  assert_int_equal(safefile_write(path, STR("x"), &(struct safefile_how){.like = &like}, &e), 0);
+  assert_int_equal(stat(path, &st), 0);
+  assert_int_equal(st.st_mode & 07777, 0604);
+  assert_int_equal(st.st_uid, like.st_uid);
+}
+
+static void test_a_folder_that_is_not_there_is_an_error(void **state)
+{
+  (void)state;
+  struct err e = {""};
+  const struct safefile_how how = {.mode = 0600};
+  assert_int_equal(safefile_write("/nonexistent/f", STR("x"), &how, &e), -1);
+  assert_non_null(strstr(e.text, "/nonexistent/f"));
+}
+
 #define WITH_FILE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -131,6 +202,10 @@ int main(void)
       WITH_FILE(refuses_a_fifo_without_hanging),
       WITH_FILE(refuses_the_file_of_somebody_else),
       WITH_FILE(notices_a_change),
+      WITH_FILE(test_a_file_is_replaced_whole_with_its_mode),
+      WITH_FILE(test_a_file_that_is_there_first_stays),
+      WITH_FILE(test_a_file_takes_the_mode_of_another),
+      WITH_FILE(test_a_folder_that_is_not_there_is_an_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
