@@ -23,8 +23,10 @@ libcore_a_SOURCES += \
   src/oauth/refresh.h src/oauth/refresh_work.c src/oauth/token_refresh.c \
   src/oauth/register.c \
   src/oauth/resource.c src/oauth/resource.h \
+  src/oauth/revoke.c \
   src/oauth/scopes.c src/oauth/scopes.h \
   src/oauth/token.c src/oauth/token.h \
+  src/oauth/token_assertion.c \
   src/oauth/token_client.c \
   src/oauth/token_code.c \
   src/oauth/token_text.c src/oauth/token_text.h \

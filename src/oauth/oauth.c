@@ -7,6 +7,7 @@
 #include "oauth/metadata.h"
 #include "oauth/pages.h"
 #include "oauth/refresh.h"
+#include "oauth/token.h"
 
 /* Every endpoint: a row that a file of this folder defines.  The first that matches answers. */
 #define ENDPOINTS(X)                                                                               \
@@ -16,7 +17,9 @@
   X(openid_end)                                                                                    \
   X(jwks)                                                                                          \
   X(register)                                                                                      \
-  X(token)
+  X(token)                                                                                         \
+  X(revoke)                                                                                        \
+  X(introspect)
 
 #define X(name) extern const struct endpoint endpoint_##name;
 ENDPOINTS(X)
@@ -55,7 +58,7 @@ struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
     err_set(e, "out of memory");
     return NULL;
   }
-  if (metadata_init(o, e) < 0 || pages_init(o, e) < 0) {
+  if (assertions_init(o, e) < 0 || metadata_init(o, e) < 0 || pages_init(o, e) < 0) {
     oauth_free(o);
     return NULL;
   }
@@ -68,6 +71,7 @@ void oauth_free(struct oauth *o)
     return;
   documents_free(o);
   refreshes_free(o);
+  assertions_free(o);
   arena_free(o->arena);
 }
 

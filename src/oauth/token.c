@@ -4,7 +4,8 @@
 #include "oauth/json_text.h"
 #include "ops/shm.h"
 
-static const struct token_grant *const grants[] = {&token_code, &token_refresh, &token_client};
+static const struct token_grant *const grants[] = {&token_code, &token_refresh, &token_client,
+                                                   &token_assertion};
 
 /* ---- refusals */
 

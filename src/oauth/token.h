@@ -31,6 +31,10 @@ struct token_grant {
 
 extern const struct token_grant token_code, token_refresh, token_client, token_assertion;
 
+/* Key sets of assertion_issuers, of one worker. */
+int assertions_init(struct oauth *o, struct err *e);
+void assertions_free(struct oauth *o);
+
 /* What is handed out; the strings need to live during the call only. */
 struct token_success {
   struct issued access;

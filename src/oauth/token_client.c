@@ -1,5 +1,6 @@
 /* grant_type client_credentials (RFC 6749 section 4.4): clients of the configuration, for
  * themselves.  Their tokens satisfy the line of the built-in provider `clients`. */
+#include "auth/hub_token.h"
 #include "oauth/scopes.h"
 #include "oauth/token.h"
 
@@ -39,9 +40,28 @@ static void succeed(struct token_run *r, const struct config_service *s,
     token_answer(r, &t);
 }
 
-static void run(struct token_run *r)
+/* What the administrator has written down for the client needs no `for`; anything else does. */
+static int choose(struct token_run *r, const struct config_service *s,
+                  const struct config_provider *line, struct scope_set *ret)
 {
   const struct config *c = r->x->oauth->o.config;
+  struct arena *a = r->x->rq->arena;
+  const struct hub_person of = {.issuer = str_of(r->x->oauth->issuer),
+                                .subject = str_of(r->client->id),
+                                .client = str_of(r->client->id),
+                                .scope = STR("")};
+  if (scopes_asked(c, s, &r->client->scopes, params_get(&r->params, "scope"), a, ret) < 0)
+    return -1;
+  if (r->client->scopes.n)
+    return 0;
+  struct principal *who = hub_principal(line, &of, NULL);
+  int rc = who ? scopes_entitled(c, who, who->claims, r->x->address, ret, a, ret, NULL) : -1;
+  principal_unref(who);
+  return rc;
+}
+
+static void run(struct token_run *r)
+{
   const struct config_service *s = token_resource(r);
   const struct config_provider *line = s ? clients_line(s) : NULL;
   struct scope_set asked;
@@ -54,7 +74,7 @@ static void run(struct token_run *r)
     return;
   }
   struct str scope = {NULL, 0};
-  if (scopes_asked(c, s, &r->client->scopes, params_get(&r->params, "scope"), a, &asked) == 0)
+  if (choose(r, s, line, &asked) == 0)
     scope = scopes_text(&asked, a);
   if (scope.p == NULL)
     token_unavailable(r, "out of memory");
