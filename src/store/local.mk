@@ -15,3 +15,5 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/store_support
 UNIT_TESTS += tests/unit/test_store_race tests/unit/test_store_crash
 tests_unit_test_store_race_SOURCES = tests/unit/test_store_race.c tests/unit/store_support.h
 tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c tests/unit/store_support.h
+UNIT_TESTS += tests/unit/test_store_worker
+tests_unit_test_store_worker_SOURCES = tests/unit/test_store_worker.c tests/unit/store_support.h

@@ -52,6 +52,7 @@ struct channel {
   struct store_task *waiting, **end; /* the loop's */
   size_t n_waiting;
   struct store_task *batch; /* the job's while one runs */
+  bool failing;             /* likewise */
   bool running;
 };
 
@@ -198,20 +199,28 @@ static int reopen(struct channel *c, struct err *e)
   return open_channel(c, e);
 }
 
+static int try_batch(struct channel *c, struct err *e)
+{
+  if (reopen(c, e) < 0)
+    return -1;
+  int r = c->mode == STORE_WRITE ? run_writes(&c->db, c->batch) : run_reads(&c->db, c->batch);
+  return r < 0 ? err_set(e, "%s", c->db.error.text) : 0;
+}
+
+/* A disk that is full fails every batch: said once, and when it works again. */
 static void run_batch(void *arg)
 {
   struct channel *c = arg;
   struct err e = {""};
-  if (reopen(c, &e) < 0) {
+  bool failed = try_batch(c, &e) < 0;
+  if (failed)
     none_stored(c->batch);
-    log_error("store: %s", e.text);
-    return;
-  }
-  int r = c->mode == STORE_WRITE ? run_writes(&c->db, c->batch) : run_reads(&c->db, c->batch);
-  if (r < 0) {
-    none_stored(c->batch);
-    log_error("store: nothing was written: %s", c->db.error.text);
-  }
+  if (failed && !c->failing)
+    log_error("store: cannot be %s: %s; what needs it is refused until it works again",
+              c->mode == STORE_WRITE ? "written" : "read", e.text);
+  else if (!failed && c->failing)
+    log_warn("store: works again");
+  c->failing = failed;
 }
 
 /* ---- in the loop */
