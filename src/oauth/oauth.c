@@ -8,6 +8,7 @@
 #include "oauth/pages.h"
 #include "oauth/refresh.h"
 #include "oauth/token.h"
+#include "ops/log.h"
 
 /* Every endpoint: a row that a file of this folder defines.  The first that matches answers. */
 #define ENDPOINTS(X)                                                                               \
@@ -19,7 +20,11 @@
   X(register)                                                                                      \
   X(token)                                                                                         \
   X(revoke)                                                                                        \
-  X(introspect)
+  X(introspect)                                                                                    \
+  X(authorize)                                                                                     \
+  X(consent)                                                                                       \
+  X(next)                                                                                          \
+  X(callback)
 
 #define X(name) extern const struct endpoint endpoint_##name;
 ENDPOINTS(X)
@@ -39,8 +44,22 @@ bool oauth_wanted(const struct config *c)
   return c->oauth.enabled;
 }
 
+/* Cookies that bind a login to its browser need https; on loopback there is nobody between. */
+static int check_origin(const struct config *c, struct err *e)
+{
+  if (c->public_parts.https)
+    return 0;
+  if (!url_loopback(&c->public_parts))
+    return err_set(e, "nobody can log in at %s: public_url must be https, or on loopback",
+                   c->public_url);
+  log_warn("public_url is http: the cookies of logins are without __Host- and Secure");
+  return 0;
+}
+
 struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
 {
+  if (check_origin(options->config, e) < 0)
+    return NULL;
   struct arena *arena = arena_new(MIB(4));
   struct oauth *o = arena ? arena_new_of(arena, struct oauth) : NULL;
   if (o == NULL) {
@@ -190,7 +209,9 @@ struct oauth_exchange *oauth_headers(struct oauth *o, struct http_request *rq,
     http_abort(rq);
   else
     /* A response before the body is read would close the connection. */
-    http_read_body(rq, str_is(rq->method, "POST") ? x->endpoint->max_body : 0);
+    http_read_body(rq, !str_is(rq->method, "POST") ? 0
+                       : x->endpoint->post         ? x->endpoint->max_body
+                                                   : LIMIT_FORM);
   return x;
 }
 

@@ -53,15 +53,32 @@ static bool includes(const struct config_scope *wide, const struct config_scope 
   return false;
 }
 
+static bool named(const struct config_scope *const *v, size_t n, const struct config_scope *scope)
+{
+  for (size_t i = 0; i < n; i++)
+    if (includes(scope, v[i]))
+      return true;
+  return false;
+}
+
+static bool named_in(const struct config_condition *v, size_t n, const struct config_scope *scope)
+{
+  for (size_t i = 0; i < n; i++)
+    if (named(v[i].scopes, v[i].n_scopes, scope) || named_in(v[i].v, v[i].n, scope))
+      return true;
+  return false;
+}
+
 /* Whether SERVICE's lines name SCOPE, or something that it implies. */
 static bool known_at(const struct config_service *s, const struct config_scope *scope)
 {
-  for (size_t i = 0; i < s->n_require; i++)
-    if (includes(scope, s->require[i]))
-      return true;
-  for (size_t i = 0; i < s->n_login_scope; i++)
-    if (includes(scope, s->login_scope[i]))
-      return true;
+  if (named(s->require, s->n_require, scope) || named(s->login_scope, s->n_login_scope, scope) ||
+      named_in(s->conditions, s->n_conditions, scope))
+    return true;
+  for (size_t kind = 0; kind < ARRAY_SIZE(s->rules); kind++)
+    for (size_t i = 0; i < s->rules[kind].n; i++)
+      if (named_in(&s->rules[kind].v[i].require, 1, scope))
+        return true;
   return false;
 }
 
@@ -82,7 +99,8 @@ int scopes_asked(const struct config *c, const struct config_service *s,
     if (scope && known_at(s, scope) && within(client_bound, scope))
       add(ret, scope);
   }
-  for (size_t i = 0; ret->n == 0 && i < s->n_login_scope; i++)
+  bool none = ret->n == 0;
+  for (size_t i = 0; none && i < s->n_login_scope; i++)
     if (within(client_bound, s->login_scope[i]))
       add(ret, s->login_scope[i]);
   return 0;
