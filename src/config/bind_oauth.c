@@ -228,12 +228,26 @@ static void lint_clients_lines(struct binder *b)
                   b->c->services[i].name);
 }
 
+/* The cookies that bind a login to its browser need https; on loopback there is nobody between. */
+static void lint_login_over_http(struct binder *b)
+{
+  const struct url *u = &b->c->public_parts;
+  if (b->c->public_url && !u->https && !url_loopback(u))
+    report_lint(b->f, CONFIG_ERROR, b->public_url_at, "plain-http-login",
+                "people log in at '%s', where others could take over their logins: use https, or "
+                "TLS in front of the hub",
+                b->c->public_url);
+}
+
 void bind_resolve_oauth(struct binder *b)
 {
   struct config_oauth *o = &b->c->oauth;
-  o->enabled = b->c->n_clients > 0;
+  bool people = false;
   for (size_t i = 0; i < b->c->n_services; i++)
-    o->enabled = o->enabled || config_can_log_in(&b->c->services[i]);
+    people = people || config_can_log_in(&b->c->services[i]);
+  if (people)
+    lint_login_over_http(b);
+  o->enabled = people || b->c->n_clients > 0;
   for (size_t i = 0; i < o->n_assertion_issuers; i++)
     o->assertion_issuers[i].provider = b->assertion_providers[i]->bound;
   for (size_t i = 0; i < b->c->n_clients; i++)

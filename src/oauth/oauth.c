@@ -44,22 +44,11 @@ bool oauth_wanted(const struct config *c)
   return c->oauth.enabled;
 }
 
-/* Cookies that bind a login to its browser need https; on loopback there is nobody between. */
-static int check_origin(const struct config *c, struct err *e)
-{
-  if (c->public_parts.https)
-    return 0;
-  if (!url_loopback(&c->public_parts))
-    return err_set(e, "nobody can log in at %s: public_url must be https, or on loopback",
-                   c->public_url);
-  log_warn("public_url is http: the cookies of logins are without __Host- and Secure");
-  return 0;
-}
-
 struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
 {
-  if (check_origin(options->config, e) < 0)
-    return NULL;
+  /* Loopback: the configuration lets nobody log in at http elsewhere (plain-http-login). */
+  if (!options->config->public_parts.https)
+    log_warn("public_url is http: the cookies of logins are without __Host- and Secure");
   struct arena *arena = arena_new(MIB(4));
   struct oauth *o = arena ? arena_new_of(arena, struct oauth) : NULL;
   if (o == NULL) {

@@ -181,6 +181,15 @@ def test_a_service_without_logins_is_no_target(login_hub):
     assert app.answer(person.page)['error'] == 'invalid_target'
 
 
+def test_a_client_bound_to_services_is_refused_elsewhere(login_hub):
+    hub = two(login_hub, '\nclient bound { redirect_uri https://app.example/cb; service tasks }')
+    person = Person(hub)
+    assert person.get(App(hub, 'bound', 'https://app.example/cb', service='tasks').url()).status == 200
+    app = App(hub, 'bound', 'https://app.example/cb', service='notes')
+    person.get(app.url())
+    assert app.answer(person.page)['error'] == 'invalid_target'
+
+
 # ---- other ways in
 
 def test_other_methods_are_refused(app, person):
