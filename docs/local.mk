@@ -9,6 +9,10 @@ MANUAL += docs/mcpauth-ldap-groups.5
 endif
 MANUAL += docs/mcpauth-oidc.5 docs/mcpauth-google-oauth.5 docs/mcpauth-github-oauth.5 docs/mcpauth-workos.5
 MANUAL += docs/mcpauth-provider.3 docs/mcpauth-audit.5 docs/mcpauth-security.7
+# One page a subcommand of mcpauth.
+COMMANDS = check explain provider token jwt audit grants clients keys reload status
+MANUAL += $(COMMANDS:%=docs/mcpauth-%.1)
+EXTRA_DIST += $(COMMANDS:%=docs/commands/mcpauth-%.pod)
 man_MANS += $(MANUAL)
 EXTRA_DIST += docs/mcpauthd.pod docs/mcpauth.pod docs/mcpauth.d.pod docs/mcpauth-provider.pod docs/mcpauth-audit.pod docs/mcpauth-security.pod docs/internals HACKING.md tools/pod2html ARCHITECTURE.md SECURITY.md NEWS LICENSE
 CLEANFILES += $(MANUAL)
@@ -22,6 +26,8 @@ docs/mcpauth.d.5: docs/mcpauth.d.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=5 --name=MCPAUTH.D $(srcdir)/docs/mcpauth.d.pod $@
 docs/mcpauth.1: docs/mcpauth.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=1 --name=MCPAUTH $(srcdir)/docs/mcpauth.pod $@
+docs/mcpauth-%.1: docs/commands/mcpauth-%.pod
+	$(AM_V_GEN)$(POD_TO_MAN) --section=1 --name=$$(echo mcpauth-$* | tr a-z A-Z) $< $@
 docs/mcpauth-provider.3: docs/mcpauth-provider.pod
 	$(AM_V_GEN)$(POD_TO_MAN) --section=3 --name=MCPAUTH-PROVIDER $(srcdir)/docs/mcpauth-provider.pod $@
 docs/mcpauth-security.7: docs/mcpauth-security.pod
@@ -40,13 +46,15 @@ docs/mcpauth-github-oauth.5: plugins/github-oauth/mcpauth-github-oauth.pod
 docs/mcpauth-google-oauth.5: plugins/google-oauth/mcpauth-google-oauth.pod
 docs/mcpauth-audit.5: docs/mcpauth-audit.pod
 
-# The same pages for a browser: make html
-PODS = $(wildcard $(srcdir)/docs/*.pod $(srcdir)/plugins/*/*.pod)
+# The same pages for a browser, NAME.SECTION.html: make html
 html-local:
 	$(AM_V_at)$(MKDIR_P) docs/html
-	$(AM_V_GEN)for pod in $(PODS); do \
-	  name=$$(basename $$pod .pod); \
-	  $(srcdir)/tools/pod2html $$pod > docs/html/$$name.html || exit 1; \
+	$(AM_V_GEN)for page in $(MANUAL); do \
+	  page=$${page#docs/}; name=$${page%.*}; \
+	  for pod in $(srcdir)/docs/$$name.pod $(srcdir)/plugins/*/$$name.pod $(srcdir)/docs/commands/$$name.pod; do \
+	    case $$page:$$pod in mcpauth.1:*|*.1:*/commands/*|*.[!1]:*) test ! -f $$pod || break;; esac; \
+	  done; \
+	  $(srcdir)/tools/pod2html $$pod > docs/html/$$page.html || exit 1; \
 	done
 clean-local: clean-html
 clean-html:
