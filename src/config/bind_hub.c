@@ -11,7 +11,8 @@
 #include "util/cleanup.h"
 
 struct audit_choice {
-  enum audit_to to;
+  enum audit_to to; /* 0: not said */
+  bool arguments, arguments_said;
   const char *file;
 };
 
@@ -176,14 +177,35 @@ void custom_proxy(struct binder *b, const struct statement *s, void *target)
   *(const char **)target = bind_dup(b, s->words[1].text);
 }
 
+/* `audit arguments on`: the one form that may stand beside another. */
+static void audit_arguments(struct binder *b, const struct statement *s, struct audit_choice *a)
+{
+  struct err e = {""};
+  if (a->arguments_said || s->n != 3)
+    report_error(b->f, s->words[1].at, "this must have the form `audit arguments on|off`, once");
+  else if (value_bool(s->words[2].text, &a->arguments, &e) < 0)
+    report_error(b->f, s->words[2].at, "'audit arguments' %s", e.text);
+  else if (a->arguments)
+    lint_warning(b, "audit-arguments", s->words[1].at,
+                 "what callers send to tools will be in the audit log as it is, secrets included");
+  a->arguments_said = true;
+}
+
 static void custom_audit(struct binder *b, const struct statement *s, void *target)
 {
   struct audit_choice *a = target;
   struct err e = {""};
-  static const char form[] = "audit file [PATH] | audit stdout | audit off";
+  static const char form[] =
+      "audit file [PATH] | audit stdout | audit off | audit arguments on|off";
   if (!statement_form(b, s, 1, 2, form))
     return;
   struct word kind = s->words[1];
+  if (str_is(kind.text, "arguments")) {
+    audit_arguments(b, s, a);
+    return;
+  }
+  if (a->to)
+    report_error(b->f, kind.at, "where decisions are recorded is said twice");
   a->to = str_is(kind.text, "file")     ? AUDIT_FILE
           : str_is(kind.text, "stdout") ? AUDIT_STDOUT
                                         : AUDIT_OFF;
@@ -326,9 +348,10 @@ static const struct option_spec rows[] = {
               "certificates to trust instead of the system's (PEM)", AT(ca_file)),
     STATEMENT("egress_proxy", custom_proxy, "URL", "proxy for connections that the hub makes",
               AT(egress_proxy)),
-    STATEMENT("audit", custom_audit, "file [PATH] | stdout | off",
-              "where decisions are recorded; without PATH audit.log in state_dir", AT(audit),
-              .fallback = "file"),
+    STATEMENT("audit", custom_audit, "file [PATH] | stdout | off | arguments on|off",
+              "where decisions are recorded; without PATH audit.log in state_dir. `audit arguments "
+              "on`, beside it, records what tools are called with, not only its size and SHA-256",
+              AT(audit), .flags = MCPAUTH_REPEAT, .fallback = "file"),
     OPTION("audit_sync", MCPAUTH_CHOICE, "normal | strict",
            "what a record must survive before its request goes on: the process, or the disk",
            AT(audit_sync), .fallback = "normal", .choices = sync_words),
@@ -381,7 +404,8 @@ static void copy_limits(struct config_limits *l, const struct hub_options *o)
 
 static void copy_audit(struct config *c, const struct hub_options *o)
 {
-  c->audit_to = o->audit.to;
+  c->audit_to = o->audit.to ? o->audit.to : AUDIT_FILE;
+  c->audit_arguments = o->audit.arguments;
   c->audit_file = o->audit.file;
   c->audit_sync_strict = o->audit_sync == 1;
   c->audit_rotate_size = (size_t)o->rotation.size;

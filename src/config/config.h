@@ -319,6 +319,7 @@ struct config {
   enum audit_to audit_to;
   const char *audit_file; /* NULL: audit.log in the state directory */
   bool audit_sync_strict;
+  bool audit_arguments;     /* arguments are recorded, not only their digest */
   size_t audit_rotate_size; /* 0: never */
   unsigned audit_keep;
   int log_level; /* enum mcpauth_level */

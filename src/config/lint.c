@@ -11,6 +11,7 @@
 /* Lints that may be accepted; the others name what can never be right. */
 static const char *const acceptable[] = {
     "anonymous-operation",
+    "audit-arguments",
     "audit-off",
     "broad-allow",
     "foreign-tokens",

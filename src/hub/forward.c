@@ -214,6 +214,14 @@ static void stop_call(struct exchange *x)
   }
 }
 
+void break_off(struct exchange *x, const char *why)
+{
+  log_warn("service %s: %s (request %s)", x->service->config->name, why, x->rq->id);
+  x->upstream_error = why;
+  stop_call(x);
+  http_abort(x->rq);
+}
+
 static void on_head(void *arg, int status, const struct http_header *h, size_t n, int64_t length)
 {
   struct exchange *x = arg;
@@ -224,6 +232,8 @@ static void on_head(void *arg, int status, const struct http_header *h, size_t n
   x->dropping = !x->streaming && !media_type(type, "application/json");
   if (bad == NULL && reply_headers(x, h, n, !x->dropping) < 0)
     bad = "the reply's headers are too large";
+  if (bad == NULL && !x->dropping && filter_begin(x) < 0)
+    bad = "out of memory";
   if (bad) {
     log_warn("service %s: %s (status %d, request %s)", x->service->config->name, bad, status,
              x->rq->id);
@@ -236,9 +246,20 @@ static void on_head(void *arg, int status, const struct http_header *h, size_t n
     return;
   }
   x->begun = true;
-  http_stream(x->rq, status, x->answer_headers, x->n_answer_headers, x->streaming ? -1 : length);
+  http_stream(x->rq, status, x->answer_headers, x->n_answer_headers,
+              x->streaming || x->list ? -1 : length);
   if (x->streaming)
     stream_begin(x);
+}
+
+/* Part of a reply in JSON, too long to be held. */
+static bool pass(struct exchange *x, struct str bytes)
+{
+  if (x->list && list_feed(x->list, bytes, &bytes) < 0) {
+    break_off(x, x->list->what);
+    return true;
+  }
+  return bytes.n == 0 || http_write(x->rq, bytes);
 }
 
 static bool on_data(void *arg, struct str bytes)
@@ -247,7 +268,7 @@ static bool on_data(void *arg, struct str bytes)
   if (x->streaming)
     return stream_bytes(x, bytes);
   if (x->begun)
-    return http_write(x->rq, bytes);
+    return pass(x, bytes);
   if (!x->dropping) {
     buf_str(&x->held, bytes);
     return true;
@@ -261,10 +282,25 @@ static bool on_data(void *arg, struct str bytes)
   return true;
 }
 
+static void answer_whole(struct exchange *x)
+{
+  struct str reply = filter_whole(x, buf_view(&x->held));
+  if (x->held.n && reply.p == NULL) {
+    log_warn("service %s: %s (request %s)", x->service->config->name, x->list->what, x->rq->id);
+    fail(x, 502, x->list->what);
+    return;
+  }
+  if (task_learns(x))
+    task_learn(x, reply);
+  http_respond(x->rq, x->upstream_status, x->answer_headers, x->n_answer_headers, reply);
+}
+
 static void on_whole(struct exchange *x)
 {
   if (x->streaming)
     stream_end(x);
+  else if (x->begun && x->list && list_end(x->list) < 0)
+    break_off(x, x->list->what);
   else if (x->begun)
     http_end(x->rq);
   else if (x->dropping)
@@ -272,8 +308,7 @@ static void on_whole(struct exchange *x)
   else if (x->held.failed)
     fail(x, 502, "the reply is longer than it said");
   else
-    http_respond(x->rq, x->upstream_status, x->answer_headers, x->n_answer_headers,
-                 buf_view(&x->held));
+    answer_whole(x);
 }
 
 static void on_done(void *arg, enum upstream_end end, const char *error)

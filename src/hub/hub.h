@@ -5,6 +5,7 @@
  *   decide.c    what the body asks for, and whether this caller may
  *   route.c     which service or document a request is for; Host
  *   origin.c    Origin and CORS
+ *   task.c      whose a task is
  *   refuse.c    refusals: status, body, challenge
  *   limit.c     limits per caller
  *   record.c    audit records
@@ -20,6 +21,8 @@
 #ifndef HUB_HUB_H
 #define HUB_HUB_H
 
+#include <openssl/evp.h>
+
 #include "auth/authenticate.h"
 #include "auth/credential.h"
 #include "auth/jwt.h"
@@ -29,7 +32,8 @@
 #include "http/target.h"
 #include "http/upstream.h"
 #include "mcp/endpoint.h"
-#include "mcp/operation.h"
+#include "mcp/list.h"
+#include "mcp/policy.h"
 #include "mcp/sse.h"
 #include "oauth/oauth.h"
 #include "oauth/resource.h"
@@ -42,11 +46,18 @@ enum { STREAM_COMMENT_MS = 15000, STREAM_HELD_MAX = 65536, RETRY_AFTER_S = 5 };
 /* A service with what is made of it once a worker. */
 struct hub_service {
   const struct config_service *config;
-  uint64_t key; /* in the shared page */
+  uint64_t key;   /* in the shared page */
+  bool has_rules; /* what a list shows depends on the caller */
   struct upstream_target target;
   struct http_header *upstream_auth; /* NULL: none */
   bool has_document;
   struct resource_document document;
+};
+
+/* SHA-256, fetched once a worker. */
+struct digest {
+  EVP_MD_CTX *context;
+  EVP_MD *sha256;
 };
 
 struct hub {
@@ -63,6 +74,8 @@ struct hub {
   struct resource_document *only_document; /* the root form, or NULL */
   struct resource_document keys_document;  /* our public keys, where no OAuth server has them */
   struct networks proxies;
+  struct digest digest;  /* of arguments, for the audit */
+  struct arena *scratch; /* of one item of a list at a time */
   struct sealer *sealer;
   struct keyring *keys;
   struct identity *identity;
@@ -114,6 +127,8 @@ struct exchange {
   bool understood; /* GATE (of a POST) and OP hold */
   struct gate gate;
   struct operation op;
+  struct policy_decision decision; /* .verdict 0: the rules were not asked */
+  struct str item;                 /* that decided */
 
   /* its session at the upstream; .p NULL where there is none */
   uint64_t session;            /* the name of the sealed id (mcp/seal.h); 0: none */
@@ -125,6 +140,7 @@ struct exchange {
   int upstream_status;
   const char *upstream_error; /* why it ended early, for the done record */
   bool begun, dropping, streaming;
+  struct list *list; /* cuts hidden items out of the reply; NULL: nothing to cut */
   struct sse sse;
   struct buf held; /* bytes before the first event of a GET stream */
   bool first_event_seen, endpoint_bad;
@@ -213,10 +229,22 @@ void record_done(struct exchange *x);
 
 /* ---- decide.c */
 
-/* The body is there: refuses, or goes on to record_and_forward. */
+/* The caller as rules see her; G NULL: nobody. */
+struct policy_caller caller_of(const struct exchange *x, const struct grant *g);
+/* Reads what is asked; false: refused and recorded. */
+bool understand(struct exchange *x);
+/* Refuses, or goes on to record_and_forward. */
 void decide(struct exchange *x);
 /* Whether what X asked for is open to the caller as GRANT knows her now. */
 bool still_allowed(struct exchange *x, const struct grant *g);
+
+/* ---- task.c */
+
+/* Whether every task that the request names was given to this caller. */
+bool task_owned(struct exchange *x);
+/* Whether the reply may give this caller a task; MESSAGE is one JSON-RPC message of it. */
+bool task_learns(const struct exchange *x);
+void task_learn(struct exchange *x, struct str message);
 
 /* ---- session.c */
 
@@ -238,11 +266,21 @@ enum { IDENTITY_HEADERS_MOST = 8 };
 /* -1: the caller cannot be told, and nothing may be forwarded. */
 int identity_headers(struct exchange *x, struct http_header *out, size_t *ret_n);
 
+/* ---- filter.c */
+
+/* Whether the reply is one whose items depend on the caller: sets x->list.  -1: out of memory. */
+int filter_begin(struct exchange *x);
+void filter_done(struct exchange *x);
+/* One whole reply; .p NULL when it cannot be filtered. */
+struct str filter_whole(struct exchange *x, struct str reply);
+
 /* ---- forward.c, stream.c */
 
 void forward(struct exchange *x);
 void forward_drained(struct exchange *x);
 void forward_stop(struct exchange *x);
+/* A reply that has begun cannot go on, and has no end that the client could take for one. */
+void break_off(struct exchange *x, const char *why);
 
 void stream_begin(struct exchange *x);
 /* Bytes of an event stream towards the client; false: stop until drained. */

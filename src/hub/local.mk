@@ -1,6 +1,7 @@
 libcore_a_SOURCES += \
   src/hub/decide.c \
   src/hub/ends.c \
+  src/hub/filter.c \
   src/hub/forward.c \
   src/hub/identity.c \
   src/hub/limit.c \
@@ -12,6 +13,7 @@ libcore_a_SOURCES += \
   src/hub/route.c \
   src/hub/session.c \
   src/hub/stream.c \
+  src/hub/task.c \
   src/hub/worker.c src/hub/worker.h
 libcore_a_SOURCES += \
   src/hub/control.c src/hub/control.h \

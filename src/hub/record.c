@@ -1,10 +1,14 @@
 /* Audit records of exchanges: what a security engineer needs to answer who called, what, and why it
  * was allowed (row 181).  Never a credential: its fingerprint (row 180). */
+#include <stdio.h>
 #include <string.h>
 
 #include "hub/hub.h"
 #include "ops/log.h"
+#include "util/base64url.h"
 #include "util/clock.h"
+
+enum { ARGUMENTS_MOST = 8192, ITEM_MOST = 1024 };
 
 static const char *const ends[] = {
     [HTTP_END_COMPLETE] = "complete", [HTTP_END_CLIENT_GONE] = "client_gone",
@@ -81,6 +85,54 @@ static void trace_members(struct buf *b, const struct auth_outcome *o)
   buf_putc(b, ']');
 }
 
+/* "FILE:LINE" */
+static void put_place(struct buf *b, const struct config_at *at)
+{
+  char place[512];
+  snprintf(place, sizeof place, "%s:%u", at->file, at->line);
+  buf_json(b, str_of(place));
+}
+
+static void arguments_members(struct buf *b, const struct exchange *x)
+{
+  const struct digest *d = &x->hub->digest;
+  struct str a = x->gate.arguments;
+  unsigned char sum[32];
+  buf_printf(b, ",\"arguments_size\":%zu", a.n);
+  if (EVP_DigestInit_ex(d->context, d->sha256, NULL) != 1 ||
+      EVP_DigestUpdate(d->context, a.p, a.n) != 1 ||
+      EVP_DigestFinal_ex(d->context, sum, NULL) != 1) {
+    b->failed = true; /* a record that lacks what it must have is none */
+    return;
+  }
+  buf_puts(b, ",\"arguments_sha256\":\"");
+  hex_encode(b, (struct str){(char *)sum, sizeof sum});
+  buf_putc(b, '"');
+  if (x->hub->config->audit_arguments && a.n <= ARGUMENTS_MOST)
+    member(b, "arguments", a);
+}
+
+/* What the body asked for, and the rule that decided. */
+static void operation_members(struct buf *b, const struct exchange *x)
+{
+  const struct config_rule *rule = x->decision.rule;
+  if (!x->understood)
+    return;
+  member(b, "era", x->op.era == ERA_MODERN ? STR("modern") : STR("session"));
+  if (x->op.method.n)
+    member(b, "method", str_slice(x->op.method, 0, ITEM_MOST));
+  if (x->op.item.n)
+    member(b, "item", str_slice(x->op.item, 0, ITEM_MOST));
+  if (rule)
+    buf_printf(b, ",\"rule\":");
+  if (rule)
+    put_place(b, &rule->at);
+  if (x->gate.arguments.p)
+    arguments_members(b, x);
+  if (x->session)
+    buf_printf(b, ",\"session\":\"%016llx\"", (unsigned long long)x->session);
+}
+
 void record_refused(struct exchange *x, const struct auth_outcome *o, int status, const char *why)
 {
   struct buf b;
@@ -88,6 +140,7 @@ void record_refused(struct exchange *x, const struct auth_outcome *o, int status
   request_members(&b, x);
   number(&b, ",\"status\":", status);
   member(&b, "why", str_of(why));
+  operation_members(&b, x);
   if (o)
     trace_members(&b, o);
   if (!b.failed)
@@ -105,6 +158,7 @@ int record_decision(struct exchange *x, const struct auth_outcome *o, const char
   number(&b, ",\"status\":", status);
   if (why)
     member(&b, "why", str_of(why));
+  operation_members(&b, x);
   if (x->grant)
     principal_members(&b, grant_principal(x->grant));
   else if (o && o->who)

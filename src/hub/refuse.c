@@ -86,14 +86,35 @@ static struct str challenge(struct exchange *x, const char *error, const char *c
   return text;
 }
 
-/* The names of the service's login scopes, sorted as the configuration keeps them. */
+static int by_name(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorts the N names; how many are left when each stands once. */
+static size_t sorted_once(const char **names, size_t n)
+{
+  size_t kept = 0;
+  if (n)
+    qsort(names, n, sizeof *names, by_name);
+  for (size_t i = 0; i < n; i++)
+    if (kept == 0 || strcmp(names[kept - 1], names[i]) != 0)
+      names[kept++] = names[i];
+  return kept;
+}
+
+/* The service's login scopes, and what the operation needs besides when that is known. */
 static const char **login_scopes(struct exchange *x, size_t *ret_n)
 {
   const struct config_service *s = x->service->config;
-  const char **names = arena_array(x->rq->arena, s->n_login_scope, sizeof *names);
-  *ret_n = names ? s->n_login_scope : 0;
-  for (size_t i = 0; i < *ret_n; i++)
-    names[i] = s->login_scope[i]->name;
+  const struct policy_decision *d = &x->decision;
+  const char **names = arena_array(x->rq->arena, s->n_login_scope + d->n_needs, sizeof *names);
+  size_t n = 0;
+  for (size_t i = 0; names && i < s->n_login_scope; i++)
+    names[n++] = s->login_scope[i]->name;
+  for (size_t i = 0; names && i < d->n_needs; i++)
+    names[n++] = d->needs[i]->name;
+  *ret_n = sorted_once(names, n);
   return names;
 }
 
@@ -140,11 +161,6 @@ void refuse_foreign(struct exchange *x)
   buf_done(&b);
 }
 
-static int by_name(const void *a, const void *b)
-{
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static bool declared(const struct config *c, const char *scope)
 {
   for (size_t i = 0; i < c->n_scopes; i++)
@@ -155,21 +171,16 @@ static bool declared(const struct config *c, const char *scope)
 
 void refuse_scope(struct exchange *x)
 {
-  const struct config_service *s = x->service->config;
+  const struct policy_decision *d = &x->decision;
   const struct config_words *held = &grant_principal(x->grant)->scopes;
-  const char **names = arena_array(x->rq->arena, s->n_require + held->n, sizeof *names);
-  size_t n = 0, kept = 0;
-  for (size_t i = 0; names && i < s->n_require; i++)
-    names[n++] = s->require[i]->name;
+  const char **names = arena_array(x->rq->arena, d->n_needs + held->n, sizeof *names);
+  size_t n = 0;
+  for (size_t i = 0; names && i < d->n_needs; i++)
+    names[n++] = d->needs[i]->name;
   for (size_t i = 0; names && i < held->n; i++)
     if (declared(x->hub->config, held->v[i]))
       names[n++] = held->v[i];
-  if (n)
-    qsort(names, n, sizeof *names, by_name);
-  for (size_t i = 0; i < n; i++)
-    if (kept == 0 || strcmp(names[kept - 1], names[i]) != 0)
-      names[kept++] = names[i];
-  struct http_header h = {STR("WWW-Authenticate"), challenge(x, "insufficient_scope", names, kept)};
-  send_json(x, 403, "insufficient_scope",
-            "The credential lacks a scope that this service requires.", &h, 1);
+  n = sorted_once(names, n);
+  struct http_header h = {STR("WWW-Authenticate"), challenge(x, "insufficient_scope", names, n)};
+  send_json(x, 403, "insufficient_scope", "The credential lacks a scope that this needs.", &h, 1);
 }

@@ -58,20 +58,14 @@ static bool recognised(const struct auth_outcome *o)
   return false;
 }
 
-static bool has_scopes(const struct exchange *x)
-{
-  const struct config_service *s = x->service->config;
-  for (size_t i = 0; i < s->n_require; i++)
-    if (!principal_has_scope(grant_principal(x->grant), x->hub->config, s->require[i]))
-      return false;
-  return true;
-}
-
 /* Only a POST has a body that anybody judges. */
 static void want_body(struct exchange *x)
 {
+  size_t most = x->service->config->max_body;
+  if (x->anonymous && !x->service->config->anonymous && most > LIMIT_ANONYMOUS_BODY)
+    most = LIMIT_ANONYMOUS_BODY;
   x->awaits_body = true;
-  http_read_body(x->rq, str_is(x->rq->method, "POST") ? x->service->config->max_body : 0);
+  http_read_body(x->rq, str_is(x->rq->method, "POST") ? most : 0);
 }
 
 static void on_auth(void *arg, const struct auth_outcome *o)
@@ -94,13 +88,6 @@ static void on_auth(void *arg, const struct auth_outcome *o)
   ends_granted(x);
   if (!limit_caller(x))
     return;
-  if (!has_scopes(x)) {
-    metric_add(METRIC_SCOPE_REFUSED, 1);
-    if (record_decision(x, o, "deny", 403, "scope", false) < 0)
-      log_error("request %s: refused for its scopes, but not recorded", x->rq->id);
-    refuse_scope(x);
-    return;
-  }
   want_body(x);
 }
 
@@ -170,15 +157,18 @@ static bool acceptable(struct exchange *x)
   return false;
 }
 
+/* Whether a request without a credential is looked at: only the body says what it asks. */
 static void take_credential(struct exchange *x, enum credential_status status)
 {
+  const struct config_service *s = x->service->config;
+  bool post = str_is(x->rq->method, "POST");
   if (status == CREDENTIAL_FOUND) {
     x->has_credential = true;
     struct str value = {x->credential.value.p, x->credential.value.n};
     x->has_digest = sha256(value, x->digest) == 0;
     digest_fingerprint(x->digest, x->fingerprint);
   }
-  x->anonymous = status == CREDENTIAL_NONE && x->service->config->anonymous;
+  x->anonymous = status == CREDENTIAL_NONE && (s->anonymous || (s->anonymous_methods.n && post));
 }
 
 static void start_service(struct exchange *x)
@@ -320,8 +310,10 @@ static void on_body(void *self, struct http_request *rq)
     oauth_body(x->oauth);
   else if (x->answer_status)
     http_respond(rq, x->answer_status, x->answer_headers, x->n_answer_headers, x->answer_body);
-  else if (x->grant || x->anonymous)
+  else if ((x->grant || x->anonymous) && understand(x))
     decide(x);
+  else if (x->grant || x->anonymous)
+    return; /* refused */
   else
     refuse(x, 500, "server_error", "The request has no grant.");
 }
@@ -363,6 +355,7 @@ static void on_finished(void *self, struct http_request *rq)
   if (x->streaming && x->begun)
     stream_forget(x);
   buf_done(&x->held);
+  filter_done(x);
   if (x->awaits_body)
     record_without_body(x);
   if (x->recorded)

@@ -105,23 +105,20 @@ static bool before_first_event(struct exchange *x, struct str *bytes)
   return true;
 }
 
-/* The stream cannot go on, and has no end that the client could take for one. */
-static void broken(struct exchange *x, const char *why)
+static void learn(void *arg, const struct sse_event *e)
 {
-  log_warn("service %s: %s (request %s)", x->service->config->name, why, x->rq->id);
-  x->upstream_error = why;
-  struct upstream_call *call = x->call;
-  x->call = NULL;
-  if (call)
-    upstream_cancel(call);
-  http_abort(x->rq);
+  task_learn(arg, e->data);
 }
 
 bool stream_bytes(struct exchange *x, struct str bytes)
 {
+  if (x->list && list_feed(x->list, bytes, &bytes) < 0) {
+    break_off(x, x->list->what);
+    return true;
+  }
   if (!x->first_event_seen && !before_first_event(x, &bytes)) {
     if (!x->endpoint_bad) {
-      broken(x, "the first event of the stream is too long");
+      break_off(x, "the first event of the stream is too long");
       return true;
     }
     x->upstream_error = "an endpoint event that cannot be followed";
@@ -130,8 +127,8 @@ bool stream_bytes(struct exchange *x, struct str bytes)
   }
   if (bytes.n == 0)
     return http_waiting(x->rq) <= LIMIT_STREAM_BUFFER;
-  if (sse_feed(&x->sse, bytes, NULL, NULL) < 0) {
-    broken(x, "a line of the event stream is too long");
+  if (sse_feed(&x->sse, bytes, task_learns(x) ? learn : NULL, x) < 0) {
+    break_off(x, "a line of the event stream is too long");
     return true;
   }
   bool room = send_bytes(x, bytes);

@@ -58,6 +58,8 @@ static int make_service(struct hub *h, size_t i, struct err *e)
   const struct config_upstream *u = &c->upstream;
   struct hub_service *s = &h->services[i];
   s->config = c;
+  for (int kind = RULE_TOOL; kind <= RULE_METHOD; kind++)
+    s->has_rules = s->has_rules || c->rules[kind].n;
   s->key = caller_key(h->shm, CALLER_SERVICE, str_of(c->name), STR(""), STR(""));
   caller_access_set(h->shm, s->key, h->generation, c->access);
   s->target = (struct upstream_target){
@@ -244,6 +246,13 @@ static int make_sealer(struct worker *w, struct err *e)
   return w->hub.sealer ? 0 : -1;
 }
 
+static int make_digest(struct digest *d, struct err *e)
+{
+  d->context = EVP_MD_CTX_new();
+  d->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+  return d->context && d->sha256 ? 0 : err_set(e, "OpenSSL has no SHA-256");
+}
+
 static int make_hub(struct worker *w, struct err *e)
 {
   struct hub *h = &w->hub;
@@ -255,7 +264,7 @@ static int make_hub(struct worker *w, struct err *e)
   if (h->identity == NULL)
     return -1;
   look_at_keys(w);
-  if (make_sealer(w, e) < 0)
+  if (make_sealer(w, e) < 0 || make_digest(&h->digest, e) < 0)
     return -1;
   h->arena = arena_new(MIB(64));
   h->loop = h->arena ? loop_new(e) : NULL;

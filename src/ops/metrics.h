@@ -24,6 +24,8 @@
     "Stack verdicts")                                                                              \
   X(METRIC_SCOPE_REFUSED, counter, "mcpauth_scope_refused_total", "",                              \
     "Granted callers that lacked a required scope")                                                \
+  X(METRIC_RULE_REFUSED, counter, "mcpauth_rule_refused_total", "",                                \
+    "Requests that a rule refused whatever the scopes")                                            \
   X(METRIC_LIMITED, counter, "mcpauth_limited_total", "", "Requests over a limit per caller: 429") \
   X(METRIC_CACHE_HITS, counter, "mcpauth_identity_cache_total", "result=\"hit\"",                  \
     "Identity cache look-ups")                                                                     \

@@ -12,8 +12,9 @@ enum {
   LIMIT_HEADERS = 100,        /* header fields: 431 */
   LIMIT_HEADER_BYTES = 16384, /* bytes of all header fields: 431 */
   LIMIT_SERVICE_PATH = 256,
-  LIMIT_CREDENTIAL = 8192, /* bytes of a credential, a JWT included */
-  LIMIT_LINGER = 1048576,  /* bytes discarded behind a refusal */
+  LIMIT_CREDENTIAL = 8192,      /* bytes of a credential, a JWT included */
+  LIMIT_ANONYMOUS_BODY = 65536, /* of a request without a credential, where some may go without */
+  LIMIT_LINGER = 1048576,       /* bytes discarded behind a refusal */
   LIMIT_LINGER_MS = 2000,
   LIMIT_LINGERING = 256, /* connections that linger at once */
   LIMIT_ACCEPTS_A_TURN = 16,

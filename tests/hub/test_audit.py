@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from support.client import rpc
 from support.hub import HubFailed
 
 CONF = '''
@@ -99,7 +100,7 @@ def test_the_log_verifies_while_the_hub_runs_and_after_it(notes):
 def test_arguments_never_reach_the_log(notes):
     """row 180"""
     notes.call('/notes', 'tools/call', {'name': 'x', 'arguments': {'text': 'CANARY-argument'}})
-    notes.request('POST', '/notes?x=CANARY-query', body=b'{"jsonrpc":"2.0","id":1,"method":"CANARY"}',
+    notes.request('POST', '/notes?x=CANARY-query', body=rpc('ping', {'x': 'CANARY-member'}),
                   headers={'Content-Type': 'application/json'})
     notes.wait_audit('done', 2)
     assert 'CANARY' not in notes.audit_file.read_text() + notes.log
