@@ -11,8 +11,8 @@
 #include "ops/loop.h"
 
 enum {
-  REFRESH_CHECKED_S = 10, /* the provider's answer is that fresh: it is not asked again */
-  REFRESH_LEASE_S = 15,   /* somebody else asks; longer than a provider's deadline and store work */
+  REFRESH_CHECKED_S = 2, /* the provider's answer is that fresh: it is not asked again */
+  REFRESH_LEASE_S = 15,  /* somebody else asks; longer than a provider's deadline and store work */
 };
 
 /* The arena holds it; the loop and the job threads never touch it at once. */

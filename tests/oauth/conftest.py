@@ -10,7 +10,7 @@ scope notes:read  {{ text "Read your notes" }}
 scope notes:write {{ text "Change your notes"; implies notes:read }}
 scope other:read  {{ text "Something else" }}
 service notes {{
-    path /notes; upstream http://127.0.0.1:9/mcp; auth sufficient corp
+    path /notes; upstream {upstream}; auth sufficient corp
     require scope notes:read; login_scope notes:read notes:write
     {service}
 }}
@@ -27,9 +27,9 @@ def login_hub(hub, oidc):
     """Factory: login_hub(more configuration); Ann is signed in at the provider."""
     oidc.signed_in = 'ann'
 
-    def make(more='', service='', conf=CONF, files=None, **kw):
+    def make(more='', service='', conf=CONF, files=None, upstream='http://127.0.0.1:9/mcp', **kw):
         files = {'corp.secret': oidc.client_secret + '\n', **(files or {})}
-        return hub(conf.format(oidc=oidc, more=more, service=service), files=files, **kw)
+        return hub(conf.format(oidc=oidc, more=more, service=service, upstream=upstream), files=files, **kw)
     return make
 
 
