@@ -3,3 +3,6 @@ noinst_PROGRAMS += examples/notes-server/notes-server
 examples_notes_server_notes_server_SOURCES = examples/notes-server/notes-server.c \
   examples/notes-server/mcp.c examples/notes-server/notes.c examples/notes-server/notes-server.h
 examples_notes_server_notes_server_LDADD = $(MHD_LIBS) $(JANSSON_LIBS) -lpthread
+
+# What ./demo --login brings along: an identity provider and a client, in Perl, so that nothing is built.
+EXTRA_DIST += examples/demo-provider/demo-provider examples/demo-provider/demo-client
