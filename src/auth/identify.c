@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ops/metrics.h"
+#include "store/keyring.h"
 #include "ops/shm.h"
 #include "util/clock.h"
 
@@ -58,10 +59,18 @@ void identify_free(struct identify *t)
 
 /* ---- the cache */
 
+/* A key ring that was read again may lack a key that signed what is known. */
+static uint64_t ring_changes(const struct identify *t)
+{
+  const struct keyring *keys = t->host->options.keys;
+  return keys ? keyring_changes(keys) : 0;
+}
+
+/* Neither number ever falls: their sum stays only when both do. */
 uint64_t identify_revocations(const struct identify *t)
 {
   struct shm *shm = t->host->options.shm;
-  return shm ? shm_revocations(shm) : 0;
+  return (shm ? shm_revocations(shm) : 0) + ring_changes(t);
 }
 
 static uint64_t epoch_of(const struct identify *t, const struct principal *p)
@@ -116,7 +125,7 @@ struct principal *identify_known(struct identify *t, const struct cache_key *key
   struct cache_found f;
   if (!cache_get(t->cache, key, clock_mono_ms(), clock_wall(), &f))
     return NULL;
-  if (f.mark.revocations == epoch_of(t, f.principal)) {
+  if (f.mark.revocations == epoch_of(t, f.principal) && f.mark.files == ring_changes(t)) {
     metric_add(METRIC_CACHE_HITS, 1);
     return f.principal;
   }
@@ -128,7 +137,7 @@ void identify_keep(struct identify *t, const struct cache_key *key, struct princ
                    uint64_t revocations)
 {
   int64_t lifetime = lifetime_of(p);
-  struct cache_mark now = {epoch_of(t, p), 0};
+  struct cache_mark now = {epoch_of(t, p), ring_changes(t)};
   if (lifetime > 0 && identify_revocations(t) == revocations)
     cache_put(t->cache, key, p, now, clock_mono_ms() + lifetime);
 }

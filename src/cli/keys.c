@@ -62,12 +62,20 @@ static int list(struct store_site *s, bool json)
 static int rotate(struct store_site *s, enum keyring_kind kind, bool now)
 {
   struct err e = {""};
-  if (keyring_rotate(s->keys, kind, now ? 0 : -1, &e) < 0)
+  if (keyring_rotate(s->keys, kind, now ? KEYRING_HURRY_S : -1, &e) < 0)
     return store_site_fail(s, &e);
   if (kind == KEYRING_SIGNING)
-    puts(now ? "a new signing key is in use" : "a new signing key is published; it signs later");
+    puts("a new signing key is published; it signs from the time below");
   else
     puts("a new sealing key was made; `mcpauth keys rewrap` seals what is kept with it");
+  return list(s, false);
+}
+
+static int drop(struct store_site *s, const char *kid)
+{
+  struct err e = {""};
+  if (keyring_drop(s->keys, str_of(kid), &e) < 0)
+    return store_site_fail(s, &e);
   return list(s, false);
 }
 
@@ -97,65 +105,74 @@ static int rewrap(struct store_site *s, bool now)
 
 /* ---- the command line */
 
-static int start(const struct cli *cli, const char *action, enum keyring_kind kind, bool flag)
+struct keys_args {
+  const char *action, *word;
+  bool flag;
+};
+
+static int start(const struct cli *cli, const struct keys_args *a)
 {
   char command[32];
   struct store_site s;
-  bool wraps = strcmp(action, "rewrap") == 0;
-  snprintf(command, sizeof command, "keys %.16s", action);
-  if (store_site_open(cli, command, wraps, &s) < 0)
+  bool rewraps = strcmp(a->action, "rewrap") == 0;
+  snprintf(command, sizeof command, "keys %.16s", a->action);
+  if (store_site_open(cli, command, rewraps, &s) < 0)
     return CLI_FAILED;
-  int status = wraps                           ? rewrap(&s, flag)
-               : strcmp(action, "rotate") == 0 ? rotate(&s, kind, flag)
-                                               : list(&s, flag);
+  int status = CLI_FAILED;
+  if (rewraps)
+    status = rewrap(&s, a->flag);
+  else if (strcmp(a->action, "rotate") == 0)
+    status =
+        rotate(&s, strcmp(a->word, "sealing") == 0 ? KEYRING_SEALING : KEYRING_SIGNING, a->flag);
+  else if (strcmp(a->action, "drop") == 0)
+    status = drop(&s, a->word);
+  else
+    status = list(&s, a->flag);
   store_site_done(&s);
   return status;
 }
 
-static const char *read_arguments(int argc, char **argv, const char *action,
-                                  enum keyring_kind *kind, bool *flag)
+/* NULL, or what is wrong. */
+static const char *read_arguments(int argc, char **argv, struct keys_args *a)
 {
-  bool lists = strcmp(action, "list") == 0, rotates = strcmp(action, "rotate") == 0;
+  bool lists = strcmp(a->action, "list") == 0, rotates = strcmp(a->action, "rotate") == 0;
+  bool drops = strcmp(a->action, "drop") == 0;
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-    if (o != (lists ? OPT_JSON : OPT_NOW))
+    if (drops || o != (lists ? OPT_JSON : OPT_NOW))
       return "an option that this action does not take";
-    *flag = true;
+    a->flag = true;
   }
-  const char *word = optind < argc ? argv[optind++] : NULL;
-  if (optind < argc || (word && !rotates))
+  a->word = optind < argc ? argv[optind++] : NULL;
+  if (optind < argc || (a->word && !rotates && !drops))
     return "too many words";
-  if (!rotates)
-    return NULL;
-  if (word && strcmp(word, "sealing") == 0)
-    *kind = KEYRING_SEALING;
-  else if (word && strcmp(word, "signing") == 0)
-    *kind = KEYRING_SIGNING;
-  else
+  if (drops && a->word == NULL)
+    return "which key? Give its id (mcpauth keys list)";
+  if (rotates &&
+      (a->word == NULL || (strcmp(a->word, "sealing") != 0 && strcmp(a->word, "signing") != 0)))
     return "which keys? signing or sealing";
   return NULL;
 }
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
-  static const char *const known[] = {"list", "rotate", "rewrap"};
-  const char *action = NULL;
-  enum keyring_kind kind = KEYRING_SIGNING;
-  bool flag = false;
+  static const char *const known[] = {"list", "rotate", "drop", "rewrap"};
+  struct keys_args a = {.action = NULL};
   for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(known); i++)
     if (strcmp(argv[1], known[i]) == 0)
-      action = known[i];
-  if (action == NULL)
-    return cli_usage(&cmd_keys, "which action? list, rotate or rewrap");
-  const char *wrong = read_arguments(argc - 1, argv + 1, action, &kind, &flag);
-  return wrong ? cli_usage(&cmd_keys, wrong) : start(cli, action, kind, flag);
+      a.action = known[i];
+  if (a.action == NULL)
+    return cli_usage(&cmd_keys, "which action? list, rotate, drop or rewrap");
+  const char *wrong = read_arguments(argc - 1, argv + 1, &a);
+  return wrong ? cli_usage(&cmd_keys, wrong) : start(cli, &a);
 }
 
 const struct cli_command cmd_keys = {
     .name = "keys",
     .synopsis = "list [--json]\n"
                 "       mcpauth keys rotate signing|sealing [--now]\n"
+                "       mcpauth keys drop KID\n"
                 "       mcpauth keys rewrap [--now]",
-    .summary = "the hub's own keys: list, rotate, seal the store anew",
+    .summary = "the hub's own keys: list, rotate, drop, seal the store anew",
     .example = "mcpauth keys rotate sealing && sleep 15 && mcpauth keys rewrap",
     .run = run,
 };

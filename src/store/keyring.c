@@ -51,6 +51,11 @@ const char *keyring_name(const struct keyring *k)
   return atomic_load(&k->now)->name;
 }
 
+uint64_t keyring_changes(const struct keyring *k)
+{
+  return atomic_load(&k->now)->number;
+}
+
 struct str keyring_jwks(const struct keyring *k)
 {
   return buf_view(&atomic_load(&k->now)->jwks);
@@ -145,6 +150,7 @@ static void show(struct keyring *k, struct ring *r, const struct stat *st)
 {
   k->seen = *st;
   r->older = atomic_load(&k->now);
+  r->number = r->older ? r->older->number + 1 : 0;
   atomic_store(&k->now, r);
 }
 
@@ -315,6 +321,36 @@ int keyring_drop_old(struct keyring *k, int64_t keep_s, struct err *e)
     return 0;
   }
   return commit(k, r, e) < 0 ? -1 : (int)n;
+}
+
+static int drop_one(struct ring *r, struct str kid, struct err *e)
+{
+  size_t i = 0;
+  while (i < r->n_sign && !str_is(kid, r->sign[i].kid))
+    i++;
+  if (i == r->n_sign)
+    return err_set(e, "there is no such signing key");
+  if (&r->sign[i] == ring_signing(r))
+    return err_set(e, "this key is in use: rotate first (mcpauth keys rotate signing --now)");
+  secret_free(r->sign[i].der);
+  EVP_PKEY_free(r->sign[i].key);
+  r->n_sign--;
+  memmove(&r->sign[i], &r->sign[i + 1], (r->n_sign - i) * sizeof r->sign[0]);
+  r->sign[r->n_sign] = (struct sign_key){.der = NULL};
+  return 0;
+}
+
+int keyring_drop(struct keyring *k, struct str kid, struct err *e)
+{
+  struct ring *r;
+  AUTO_CLOSE int lock = -1;
+  if (begin(k, &lock, &r, e) < 0)
+    return -1;
+  if (drop_one(r, kid, e) < 0) {
+    ring_free(r);
+    return -1;
+  }
+  return commit(k, r, e);
 }
 
 static enum keyring_state state_of(int64_t from, bool current)

@@ -25,6 +25,7 @@ struct keyring;
 enum {
   KEYRING_PUBLISH_S = 600, /* max-age of our JWKS: a key is published that long before it signs */
   KEYRING_SPREAD_S = 10,   /* until every worker has read a new ring */
+  KEYRING_HURRY_S = 2,     /* the same where it is urgent: they look once a second */
   KEYRING_KEEP_S = 86400,  /* what was signed or sealed outside of the store lives no longer */
   KEYRING_KEYS = 64,       /* of each kind */
   KEYRING_SEAL_OVERHEAD = 45, /* bytes that a sealed text is longer */
@@ -39,6 +40,8 @@ struct keyring *keyring_load(const char *state_dir, bool make, struct err *e);
 void keyring_free(struct keyring *k); /* wipes; NULL is fine */
 /* Reads it again if the file has changed: 1 it has, 0 it has not, -1 with E (the old keys stay). */
 int keyring_poll(struct keyring *k, struct err *e);
+/* How often it was: what was verified by an older one may be another thing now. */
+uint64_t keyring_changes(const struct keyring *k);
 
 /* ---- sealing
  *
@@ -102,6 +105,8 @@ int keyring_rotate(struct keyring *k, enum keyring_kind kind, int64_t delay_s, s
 /* Takes out the sealing keys that were replaced KEEP_S ago or earlier (after a complete re-wrap);
  * their number, or -1. */
 int keyring_drop_old(struct keyring *k, int64_t keep_s, struct err *e);
+/* Takes out a signing key that is not in use: what it signed is worth nothing from now on. */
+int keyring_drop(struct keyring *k, struct str kid, struct err *e);
 size_t keyring_list(const struct keyring *k, struct keyring_info *ret, size_t max);
 /* What tells this ring from every other; valid as long as the ring. */
 const char *keyring_name(const struct keyring *k);

@@ -28,6 +28,7 @@ struct sign_key {
 /* One reading of the file; immutable once others can see it. */
 struct ring {
   struct ring *older;
+  uint64_t number;         /* of this reading */
   char name[KEYRING_NAME]; /* hex */
   struct seal_key seal[KEYRING_KEYS];
   struct sign_key sign[KEYRING_KEYS];

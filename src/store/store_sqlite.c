@@ -59,6 +59,18 @@ static int make_file(const char *path, struct err *e)
   return 0;
 }
 
+/* Making a new file one with a WAL needs it alone, and SQLite does not wait for that: two workers
+ * that begin at once meet here. */
+static int patiently(struct store_db *db, const char *sql)
+{
+  int r = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+  for (int i = 0; (r & 0xff) == SQLITE_BUSY && i < DB_BUSY_MS; i++) {
+    usleep(1000);
+    r = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+  }
+  return r == SQLITE_OK ? 0 : db_fail(db, sql);
+}
+
 static int set_up(struct store_db *db)
 {
   sqlite3_extended_result_codes(db->sqlite, 1);
@@ -66,8 +78,9 @@ static int set_up(struct store_db *db)
   if (sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
       sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) != SQLITE_OK)
     return db_fail(db, "setting up SQLite");
-  return db_exec(db, "PRAGMA journal_mode=WAL;"
-                     "PRAGMA synchronous=FULL;"
+  if (patiently(db, "PRAGMA journal_mode=WAL") < 0)
+    return -1;
+  return db_exec(db, "PRAGMA synchronous=FULL;"
                      "PRAGMA foreign_keys=ON;"
                      "PRAGMA secure_delete=ON;" /* row 124 */
                      "PRAGMA cell_size_check=ON;"

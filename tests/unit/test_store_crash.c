@@ -576,6 +576,28 @@ static void test_one_daemon_a_state_directory(void **state)
   close(other);
 }
 
+/* ---- beginning together */
+
+static void test_processes_that_make_a_store_at_once_all_succeed(void **state)
+{
+  (void)state;
+  int status, bad = 0;
+  for (int round = 0; round < 5; round++) {
+    unlink(in_dir("store.db"));
+    unlink(in_dir("store.db-wal"));
+    unlink(in_dir("store.db-shm"));
+    for (int i = 0; i < 8; i++)
+      if (fork() == 0) {
+        struct err e = {""};
+        const struct store_options o = {.state_dir = dir, .keys = ring, .sweep = i == 0};
+        _exit(store_open(&o, &e) ? 0 : 1);
+      }
+    for (int i = 0; i < 8; i++)
+      bad += wait(&status) < 0 || status != 0;
+  }
+  assert_int_equal(bad, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -594,6 +616,7 @@ int main(void)
       T(test_a_rewrap_that_is_killed_again_and_again_ends_with_all_rows_readable),
       T(test_a_store_whose_key_is_gone_is_refused),
       T(test_one_daemon_a_state_directory),
+      T(test_processes_that_make_a_store_at_once_all_succeed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
