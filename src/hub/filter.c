@@ -16,25 +16,39 @@ static struct arena *scratch(struct hub *h)
   return h->scratch;
 }
 
-static bool show(void *arg, enum rule_kind kind, struct str item)
+static bool show(void *arg, enum list_kind kind, struct str item)
 {
   struct exchange *x = arg;
+  const struct config_service *s = x->service->config;
   struct policy_caller who = caller_of(x, x->grant);
   struct arena *a = scratch(x->hub);
   if (a == NULL)
     return false;
-  if (kind == RULE_RESOURCE && str_chr(item, '{') < item.n)
-    return policy_listed_template(x->service->config, &who, item, a);
-  return policy_listed(x->service->config, &who, kind, item, a);
+  switch (kind) {
+  case LIST_TOOLS:
+    return policy_listed(s, &who, RULE_TOOL, item, a);
+  case LIST_PROMPTS:
+    return policy_listed(s, &who, RULE_PROMPT, item, a);
+  case LIST_RESOURCES:
+    return policy_listed(s, &who, RULE_RESOURCE, item, a);
+  case LIST_TEMPLATES:
+    return policy_listed_template(s, &who, item, a);
+  case LIST_NONE:
+  case LIST_PRIVATE:
+    break;
+  }
+  return false;
 }
 
 /* Without rules every item is shown to whoever may use the service; the modern era still must not
- * share what one caller has read. */
+ * share what one caller has read.  An upstream may send a reply again on another stream, so with
+ * rules all streams are looked at. */
 static bool wanted(const struct exchange *x)
 {
-  if (x->op.list != LIST_NONE)
-    return x->service->has_rules || x->op.era == ERA_MODERN;
-  return x->op.standing && x->service->has_rules;
+  if (x->op.list != LIST_NONE && x->op.era == ERA_MODERN)
+    return true;
+  bool is_list = x->op.list != LIST_NONE && x->op.list != LIST_PRIVATE;
+  return x->service->has_rules && (is_list || x->streaming);
 }
 
 int filter_begin(struct exchange *x)
@@ -44,7 +58,7 @@ int filter_begin(struct exchange *x)
   x->list = arena_new_of(x->rq->arena, struct list);
   if (x->list == NULL)
     return -1;
-  list_init(x->list, x->streaming, show, x);
+  list_init(x->list, x->streaming, x->service->has_rules ? show : NULL, x);
   return 0;
 }
 

@@ -132,6 +132,8 @@ bool stream_bytes(struct exchange *x, struct str bytes)
     return true;
   }
   bool room = send_bytes(x, bytes);
+  if (x->list)
+    list_idle(x->list);
   return ends_at_boundary(x) || room;
 }
 

@@ -58,6 +58,7 @@ static int make_service(struct hub *h, size_t i, struct err *e)
   const struct config_upstream *u = &c->upstream;
   struct hub_service *s = &h->services[i];
   s->config = c;
+  s->has_rules = c->list_granted; /* which may hide things from callers without a credential */
   for (int kind = RULE_TOOL; kind <= RULE_METHOD; kind++)
     s->has_rules = s->has_rules || c->rules[kind].n;
   s->key = caller_key(h->shm, CALLER_SERVICE, str_of(c->name), STR(""), STR(""));

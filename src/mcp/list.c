@@ -89,8 +89,10 @@ static void release(struct list *l)
 
 /* ---- items */
 
-static const char *const item_pointers[] = {
-    [RULE_TOOL] = "/name", [RULE_PROMPT] = "/name", [RULE_RESOURCE] = "/uri"};
+static const char *const item_pointers[] = {[LIST_TOOLS] = "/name",
+                                            [LIST_PROMPTS] = "/name",
+                                            [LIST_RESOURCES] = "/uri",
+                                            [LIST_TEMPLATES] = "/uriTemplate"};
 
 /* The string at POINTER of the item, decoded to OUT of LIMIT_ITEM bytes; .p NULL: there is none. */
 static struct str item_text(struct str item, const char *pointer, char *out)
@@ -116,8 +118,6 @@ static bool shown(struct list *l)
   char text[LIMIT_ITEM];
   struct str item = buf_view(&l->item);
   struct str name = item_text(item, item_pointers[l->kind], text);
-  if (name.p == NULL && l->kind == RULE_RESOURCE)
-    name = item_text(item, "/uriTemplate", text);
   return name.p && l->show(l->arg, l->kind, name);
 }
 
@@ -156,13 +156,13 @@ static bool names_matter(const struct list *l)
 static const struct {
   struct str name;
   enum list_member member;
-  enum rule_kind kind;
+  enum list_kind kind;
 } result_members[] = {
-    {STR_INIT("tools"), LIST_ITEMS, RULE_TOOL},
-    {STR_INIT("prompts"), LIST_ITEMS, RULE_PROMPT},
-    {STR_INIT("resources"), LIST_ITEMS, RULE_RESOURCE},
-    {STR_INIT("resourceTemplates"), LIST_ITEMS, RULE_RESOURCE},
-    {STR_INIT("cacheScope"), LIST_SCOPE, 0},
+    {STR_INIT("tools"), LIST_ITEMS, LIST_TOOLS},
+    {STR_INIT("prompts"), LIST_ITEMS, LIST_PROMPTS},
+    {STR_INIT("resources"), LIST_ITEMS, LIST_RESOURCES},
+    {STR_INIT("resourceTemplates"), LIST_ITEMS, LIST_TEMPLATES},
+    {STR_INIT("cacheScope"), LIST_SCOPE, LIST_NONE},
 };
 
 /* The name in l->token, with its quotes, is whole. */
@@ -187,8 +187,10 @@ static int member_named(struct list *l)
   }
   for (size_t i = 0; i < sizeof result_members / sizeof result_members[0]; i++)
     if (str_ieq(name, result_members[i].name)) {
-      l->member = result_members[i].member;
       l->kind = result_members[i].kind;
+      l->member = result_members[i].member;
+      if (l->member == LIST_ITEMS && l->show == NULL)
+        l->member = LIST_OTHER;
     }
   return 0;
 }
@@ -197,11 +199,8 @@ static int member_named(struct list *l)
 static int begins(struct list *l, struct run *r, size_t at, char c)
 {
   bool opens = c == '{' || c == '[';
-  if (l->depth == 0) {
-    if (!opens)
-      return list_fail(l, "the reply is neither an object nor an array");
+  if (l->depth == 0)
     l->message_depth = c == '[' ? 2 : 1;
-  }
   if (l->items_depth && l->depth == l->items_depth) {
     flush(l, r, at);
     l->in_item = true;
@@ -447,6 +446,9 @@ int list_json(struct list *l, struct str bytes, bool real)
 
 int list_json_end(struct list *l)
 {
+  struct run nothing = {STR(""), 0, true};
+  if (l->state == LIST_SCALAR && l->depth == 0 && scalar_ends(l, &nothing, 0) < 0)
+    return -1;
   bool whole = l->state == LIST_AFTER && l->depth == 0;
   l->state = LIST_VALUE;
   l->member = LIST_OTHER;
@@ -474,5 +476,11 @@ int list_end(struct list *l)
 {
   if (l->what)
     return -1;
-  return l->sse ? 0 : list_json_end(l);
+  bool empty = l->state == LIST_VALUE && l->depth == 0;
+  return l->sse || empty ? 0 : list_json_end(l);
+}
+
+void list_idle(struct list *l)
+{
+  forget(&l->out);
 }

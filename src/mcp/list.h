@@ -16,12 +16,13 @@
 #ifndef MCP_LIST_H
 #define MCP_LIST_H
 
-#include "config/vocabulary.h"
+#include "mcp/operation.h"
 #include "util/buf.h"
 #include "util/limits.h"
 
-/* Whether the caller may see the item: a tool's or prompt's name, a resource's URI or template. */
-typedef bool list_show_fn(void *arg, enum rule_kind kind, struct str item);
+/* Whether the caller may see the item of a list of KIND: a tool's or prompt's name, a resource's
+ * URI or template. */
+typedef bool list_show_fn(void *arg, enum list_kind kind, struct str item);
 
 enum list_state {
   LIST_VALUE = 0,     /* a value must follow */
@@ -63,7 +64,7 @@ struct list {
   bool began;                              /* a byte other than white space was seen */
   struct buf token;                        /* a name that may matter, or a number or word */
   enum list_member member;                 /* the member whose value follows */
-  enum rule_kind kind;                     /* of the list */
+  enum list_kind kind;                     /* of the list */
 
   /* what is held: separator and item as they stand, the item alone, the framing among them */
   struct buf held, item, frame;
@@ -82,13 +83,16 @@ struct list {
   } line;
 };
 
-/* SSE: the bytes are an event stream, else one JSON document. */
+/* SSE: the bytes are an event stream, else one JSON document.  SHOW is NULL when nothing is to be
+ * hidden: then only cacheScope changes. */
 void list_init(struct list *l, bool sse, list_show_fn *show, void *arg);
 void list_done(struct list *l);
 /* *RET: what may be passed on, valid until the next call.  -1, for good: l->what says why. */
 int list_feed(struct list *l, struct str bytes, struct str *ret);
-/* The reply is over: -1 when its JSON is not whole. */
+/* The reply is over: -1 when its JSON is not whole.  An empty one is. */
 int list_end(struct list *l);
+/* What list_feed returned was used: keeps little memory until the next bytes come. */
+void list_idle(struct list *l);
 
 /* ---- between list.c and list_sse.c */
 

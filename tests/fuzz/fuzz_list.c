@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-static bool show(void *arg, enum rule_kind kind, struct str item)
+static bool show(void *arg, enum list_kind kind, struct str item)
 {
   (void)arg;
   return item.n % 3 != kind % 3;
@@ -46,17 +46,19 @@ static bool too_deep(const json_t *j, unsigned depth)
   return false;
 }
 
-static bool visible(const json_t *item, enum rule_kind kind)
+static bool visible(const json_t *item, enum list_kind kind)
 {
-  const json_t *name = json_object_get(item, kind == RULE_RESOURCE ? "uri" : "name");
-  if (kind == RULE_RESOURCE && (!json_is_string(name) || json_string_length(name) > LIMIT_ITEM))
-    name = json_object_get(item, "uriTemplate");
+  static const char *const members[] = {[LIST_TOOLS] = "name",
+                                        [LIST_PROMPTS] = "name",
+                                        [LIST_RESOURCES] = "uri",
+                                        [LIST_TEMPLATES] = "uriTemplate"};
+  const json_t *name = json_object_get(item, members[kind]);
   size_t n = json_string_length(name);
   return json_is_string(name) && n <= LIMIT_ITEM &&
          show(NULL, kind, (struct str){json_string_value(name), n});
 }
 
-static void cut(json_t *list, enum rule_kind kind)
+static void cut(json_t *list, enum list_kind kind)
 {
   for (size_t i = json_array_size(list); i-- > 0;)
     if (!visible(json_array_get(list, i), kind))
@@ -67,7 +69,7 @@ static void cut(json_t *list, enum rule_kind kind)
 static void cut_result(json_t *result)
 {
   static const char *const names[] = {"tools", "prompts", "resources", "resourceTemplates"};
-  static const enum rule_kind kinds[] = {RULE_TOOL, RULE_PROMPT, RULE_RESOURCE, RULE_RESOURCE};
+  static const enum list_kind kinds[] = {LIST_TOOLS, LIST_PROMPTS, LIST_RESOURCES, LIST_TEMPLATES};
   const char *name;
   void *next;
   json_t *v;
