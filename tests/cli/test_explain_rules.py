@@ -64,7 +64,7 @@ def h_offset(h):
 
 
 def test_a_missing_scope_gives_the_challenge_with_the_scopes_of_the_token(h):
-    done = explain(h, '--tool', 'delete_note', token='fault/p1.OK.sub~ann.claim~ann.scope~notes:read')
+    done = explain(h, '--tool', 'delete_note', token='fault/p1.OK.sub~ann.claim~ann.scopes~notes:read')
     assert value(done, 'decision').startswith('scopes')
     assert value(done, 'missing') == 'notes:write'
     assert value(done, 'listed') == 'yes'
