@@ -7,7 +7,7 @@ EXTRA_DIST += pytest.ini
 dist-hook: dist-tests
 dist-tests:
 	cp -p $(top_srcdir)/check $(distdir)/check
-	cd $(top_srcdir) && find tests \( -name '*.py' -o -name '*.mjs' -o -path 'tests/fuzz/corpus/*' -o -path tests/stack/check -o -path tests/gate/check \) -type f \
+	cd $(top_srcdir) && find tests \( -name '*.py' -o -name '*.mjs' -o -path 'tests/fuzz/corpus/*' -o -path tests/stack/check -o -path tests/gate/check -o -path tests/rules/check \) -type f \
 	  | tar -cf - -T - | tar -xf - -C $(abs_top_builddir)/$(distdir)
 .PHONY: dist-tests
 
@@ -33,10 +33,11 @@ check-interop: all
 check_PROGRAMS += tests/support/stack-eval
 tests_support_stack_eval_SOURCES = tests/support/stack-eval.c
 TESTS += tests/stack/check
-check-long: tests/support/stack-eval tests/support/gate-eval tests/unit/test_store_race \
+check-long: tests/support/stack-eval tests/support/gate-eval tests/support/policy-eval tests/unit/test_store_race \
   tests/unit/test_store_crash
 	$(srcdir)/tests/stack/check 5
 	$(srcdir)/tests/gate/check 10000000
+	$(srcdir)/tests/rules/check 2000000
 	STORE_RACES=10000 tests/unit/test_store_race
 	STORE_KILLS=200 tests/unit/test_store_crash
 .PHONY: check-long
@@ -47,3 +48,7 @@ tests_support_login_run_SOURCES = tests/support/login-run.c
 check_PROGRAMS += tests/support/gate-eval
 tests_support_gate_eval_SOURCES = tests/support/gate-eval.c
 TESTS += tests/gate/check
+# Rules against an oracle of their own.
+check_PROGRAMS += tests/support/policy-eval
+tests_support_policy_eval_SOURCES = tests/support/policy-eval.c tests/support/fake_modules.h
+TESTS += tests/rules/check

@@ -61,8 +61,6 @@ static bool match(struct str pattern, struct str s)
 static bool uri_match(struct str glob, struct str uri)
 {
   size_t g = str_chr(glob, '?'), u = str_chr(uri, '?');
-  if ((g < glob.n) != (u < uri.n))
-    return false;
   return match(str_slice(glob, 0, g), str_slice(uri, 0, u)) &&
          match(str_slice(glob, g, glob.n), str_slice(uri, u, uri.n));
 }

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""Breaks a copy of the rules in one place at a time and demands that the comparison sees it.
+
+    rules_mutants.py SOURCE-FOLDER LIBCORE.A [CC]
+
+A mutant whose text is no longer there is an error: then this list must follow the sources."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import rules_differential
+
+MUTANTS = [
+    ('mcp/policy.c', 'a kind without a match is open', 'return r ? step_rule(w, r) : no_line;',
+     'return r ? step_rule(w, r) : (struct step){ANSWER_ALLOW, NULL, ""};'),
+    ('mcp/policy.c', 'a method line skips the kind', 'else if (q->op.kind != RULE_METHOD)',
+     'else if (q->op.kind != RULE_METHOD && step.rule == NULL)'),
+    ('mcp/policy.c', 'tasks are always on', 'if (op->task && !s->tasks)', 'if (0)'),
+    ('mcp/policy.c', 'unknown methods are open', 'if (!op->known)', 'if (0)'),
+    ('mcp/policy.c', 'the best answer wins', 'return b.answer > a.answer', 'return b.answer < a.answer'),
+    ('mcp/policy.c', 'require of the service is forgotten', 'demands.only_address ? MET :', '1 ? MET :'),
+    ('mcp/policy.c', 'without a credential everything is open', 'if (anonymous && !policy_anonymous(s, op))', 'if (0)'),
+    ('mcp/policy.c', 'what is unmet asks for scopes', 'return anonymous ? POLICY_SIGN_IN : POLICY_DENY;',
+     'return anonymous ? POLICY_SIGN_IN : POLICY_SCOPES;'),
+    ('mcp/policy.c', 'list granted is forgotten', 'return s->list_granted ?', 'return 0 ?'),
+    ('mcp/policy.c', 'lists show what is unmet', 'answer <= ANSWER_SCOPES', 'answer <= ANSWER_UNMET'),
+    ('mcp/policy.c', 'entitlement is not looked at', 'if (entitled == NULL || condition_met', 'if (1 || condition_met'),
+    ('mcp/policy.c', 'lists know the arguments', '.any_arguments = true};', '.any_arguments = false};'),
+    ('mcp/condition.c', 'absence is no', 't == (c->negated ? NO : YES)', '(t == YES) != c->negated'),
+    ('mcp/condition.c', 'not is forgotten', 't == (c->negated ? NO : YES)', 't == YES'),
+    ('mcp/condition.c', 'all is any', 'if (one < met)', 'if (one > met)'),
+    ('mcp/condition.c', 'the last alternative is named', 'if (one == MET_BUT_SCOPES && met == MET_NOT)',
+     'if (one == MET_BUT_SCOPES)'),
+    ('mcp/condition.c', 'implied scopes are not held', 'i < scope->n_satisfied_by; i++)\n    if (config_words_have',
+     'i < 1; i++)\n    if (config_words_have'),
+    ('mcp/condition.c', 'an unknown element is no', 'return a == UNKNOWN || b == UNKNOWN ? UNKNOWN : NO;', 'return NO;'),
+    ('mcp/condition.c', 'lists have an order', 'if (c->op != OP_EQUAL && c->op != OP_IN)\n    return UNKNOWN;\n  enum truth t',
+     'enum truth t'),
+    ('mcp/condition.c', 'dot segments match', '!pattern_value_plain(text)', '0'),
+    ('mcp/condition.c', 'less or equal is less', 'return truth_of(order <= 0);', 'return truth_of(order < 0);'),
+    ('mcp/condition.c', 'an unverified address counts', 'if (verified && !json_is_true(verified))', 'if (0)'),
+    ('mcp/condition.c', 'domains have domains below', 'if (str_iis(domain, domains->v[i]))',
+     'if (str_ends(domain, domains->v[i]))'),
+    ('mcp/condition.c', 'require asks nobody for an address', 'c->kind != CONDITION_ADDRESS && w->only_address',
+     'w->only_address'),
+    ('mcp/condition.c', 'booleans are the other way', "(words->v[i][0] == 't') == value", "(words->v[i][0] == 'f') == value"),
+    ('config/pattern.c', 'globs match what is not plain', 'if (!plain || item.n < p->prefix', 'if (item.n < p->prefix'),
+    ('config/pattern.c', 'literals match by their beginning', 'return str_eq(p->text, item);',
+     'return item.n >= p->text.n && memcmp(item.p, p->text.p, p->text.n) == 0;'),
+    ('config/pattern.c', 'a glob need not end', '!cut_back(&s, str_slice(glob, last, glob.n))', '0'),
+    ('config/pattern.c', 'a star crosses into the query', 'u = str_chr(uri, \'?\');', 'u = g < glob.n ? str_chr(uri, \'?\') : uri.n;'),
+    ('config/pattern.c', 'dot segments are plain', '!str_is(name, ".") && !str_is(name, "..")', '1'),
+    ('config/pattern.c', 'escapes are plain', 'return !unreserved(c) && c > 0x1f', 'return 1 || c > 0x1f'),
+    ('config/pattern.c', 'user names are plain', "if (str_chr(a, '@') < a.n)", 'if (0)'),
+    ('config/pattern.c', 'default ports are plain', 'number == 443 &&', '0 &&'),
+    ('config/pattern.c', 'file has a host', 'return a.n == 0; /*', 'return true; /*'),
+    ('config/bind_condition.c', 'not stays above any', 'any != negated ? CONDITION_ANY', 'any ? CONDITION_ANY'),
+    ('config/bind_condition.c', 'not not is not', '&rest, !negated, ret)', '&rest, true, ret)'),
+    ('config/bind_rules.c', 'the hub comes last', '{&b->hub_rules, own}', '{own, &b->hub_rules}'),
+    ('config/bind_rules.c', 'order is that of kinds', 'if (source->n)\n    qsort', 'if (0)\n    qsort'),
+    ('util/decimal.c', 'exponents are not read', 'd.top = place + exponent;', 'd.top = place;'),
+    ('util/decimal.c', 'digits end early', 'while (x.n || y.n) {', 'while (x.n && y.n) {'),
+    ('mcp/gate_value.c', 'a name may stand twice', 'names > 1 &&', '0 &&'),
+]
+QUESTIONS = 60000
+
+
+def main(top, libcore, cc='cc'):
+    top = pathlib.Path(top)
+    batch, failures = list(rules_differential.rounds(QUESTIONS, 2)), 0
+    flags = [*cc.split(), '-std=gnu11', '-O1', '-w', '-D_GNU_SOURCE', '-I', top / 'include', '-I', top / 'src', '-I',
+             top / 'tests/support', '-I', pathlib.Path(libcore).resolve().parent]
+    with tempfile.TemporaryDirectory(prefix='mutants-') as folder:
+        folder = pathlib.Path(folder)
+        subprocess.run([*flags, '-c', '-o', folder / 'eval.o', top / 'tests/support/policy-eval.c'], check=True)
+        for file, what, old, new in [('mcp/policy.c', 'unchanged', '', '')] + MUTANTS:
+            text = (top / 'src' / file).read_text()
+            if old and text.count(old) != 1:
+                print(f'mutant "{what}": its text stands {text.count(old)} times in {file}')
+                failures += 1
+                continue
+            (folder / 'mutant.c').write_text(text.replace(old, new, 1) if old else text)
+            # What the mutant defines is not taken from the library.
+            subprocess.run([*flags, '-c', '-o', folder / 'mutant.o', folder / 'mutant.c'], check=True)
+            subprocess.run([*cc.split(), '-o', folder / 'eval', folder / 'eval.o', folder / 'mutant.o', libcore,
+                            '-ljansson', '-lssl', '-lcrypto'], check=True)
+            if bool(rules_differential.compare(folder / 'eval', batch)) != bool(old):
+                print(f'mutant "{what}": {"survived" if old else "differs"}')
+                failures += 1
+    print(f'{len(MUTANTS)} mutants, {failures} not as they should be')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))
