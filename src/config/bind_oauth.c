@@ -119,10 +119,11 @@ static const struct option_spec rows[] = {
               "redirect URIs that clients may have ('*' within the last segment of the path); by "
               "default every sound one",
               AT(redirect_allow), .flags = MCPAUTH_REPEAT),
-    OPTION("token_claims", MCPAUTH_LIST, "NAME ...",
-           "claims of the person that tokens carry, for rules and account lines; by default all "
-           "that the provider gives",
-           AT(token_claims)),
+    OPTION(
+        "token_claims", MCPAUTH_LIST, "NAME ...",
+        "claims of the person that tokens show besides, to whoever reads them; rules and account "
+        "lines see all that the provider gave in any case",
+        AT(token_claims)),
     STATEMENT("default_service", custom_default_service, "NAME",
               "the service meant by clients that do not say which", AT(default_service),
               .flags = 0),

@@ -270,7 +270,7 @@ struct config_oauth {
   unsigned registrations_per_address; /* a minute and worker */
   unsigned max_registrations;         /* not used yet, in the whole hub */
   struct config_words redirect_allow; /* URIs that others may register; none: all sound ones */
-  struct config_words token_claims;   /* claims of the principal that tokens carry */
+  struct config_words token_claims;   /* claims of the principal that tokens show */
   const struct config_service *default_service; /* for clients that send no resource */
   struct config_assertion_issuer *assertion_issuers;
   size_t n_assertion_issuers;

@@ -122,6 +122,23 @@ int scopes_entitled(const struct config *c, const struct principal *who, const j
   return 0;
 }
 
+int scopes_granted(const struct config *c, const struct config_service *s,
+                   const struct config_words *client_bound, struct str requested,
+                   const struct principal *who, const char *address, struct arena *a,
+                   struct scope_set *ret)
+{
+  struct scope_set asked;
+  struct str none = {NULL, 0};
+  for (int i = 0; i < 2; i++) {
+    if (scopes_asked(c, s, client_bound, i ? none : requested, a, &asked) < 0 ||
+        scopes_entitled(c, who, who->claims, address, &asked, a, ret, NULL) < 0)
+      return -1;
+    if (ret->n)
+      break;
+  }
+  return 0;
+}
+
 int scopes_parse(const struct config *c, struct str text, struct arena *a, struct scope_set *ret)
 {
   struct str word;

@@ -25,6 +25,11 @@ int scopes_asked(const struct config *c, const struct config_service *s,
 int scopes_entitled(const struct config *c, const struct principal *who, const json_t *claims,
                     const char *address, const struct scope_set *set, struct arena *a,
                     struct scope_set *ret, struct scope_set *ret_not);
+/* Both: what WHO gets of what was asked for; of login_scope, when that is nothing. */
+int scopes_granted(const struct config *c, const struct config_service *s,
+                   const struct config_words *client_bound, struct str requested,
+                   const struct principal *who, const char *address, struct arena *a,
+                   struct scope_set *ret);
 /* Names of declared scopes with spaces between; names that are declared no longer are dropped. */
 int scopes_parse(const struct config *c, struct str text, struct arena *a, struct scope_set *ret);
 /* Of A those that B has, too. */

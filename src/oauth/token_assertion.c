@@ -155,15 +155,13 @@ static int choose_scopes(struct assertion *a, const json_t *claims)
                                 .scope = STR(""),
                                 .claims = a->grant.principal};
   struct principal *who = hub_principal(a->issuer->provider, &of, NULL);
-  int rc = who ? scopes_asked(c, a->service, &r->client->scopes, params_get(&r->params, "scope"),
-                              arena, &asked)
+  int rc = who ? scopes_granted(c, a->service, &r->client->scopes, params_get(&r->params, "scope"),
+                                who, r->x->address, arena, &asked)
                : -1;
   if (rc == 0 && allowed.p &&
       (scopes_parse(c, allowed, arena, &bound) < 0 ||
        scopes_both(&asked, &bound, arena, &asked) < 0))
     rc = -1;
-  if (rc == 0)
-    rc = scopes_entitled(c, who, who->claims, r->x->address, &asked, arena, &asked, NULL);
   if (rc == 0)
     a->grant.scopes = scopes_text(&asked, arena);
   principal_unref(who);

@@ -50,12 +50,11 @@ static int choose(struct token_run *r, const struct config_service *s,
                                 .subject = str_of(r->client->id),
                                 .client = str_of(r->client->id),
                                 .scope = STR("")};
-  if (scopes_asked(c, s, &r->client->scopes, params_get(&r->params, "scope"), a, ret) < 0)
-    return -1;
+  struct str requested = params_get(&r->params, "scope");
   if (r->client->scopes.n)
-    return 0;
+    return scopes_asked(c, s, &r->client->scopes, requested, a, ret);
   struct principal *who = hub_principal(line, &of, NULL);
-  int rc = who ? scopes_entitled(c, who, who->claims, r->x->address, ret, a, ret, NULL) : -1;
+  int rc = who ? scopes_granted(c, s, NULL, requested, who, r->x->address, a, ret) : -1;
   principal_unref(who);
   return rc;
 }
