@@ -97,7 +97,7 @@ static int routing_headers_once(const struct http_request *rq, struct operation_
 /* The name that Mcp-Name must have, .p NULL when the method has none. */
 static struct str routed_name(const struct method *m, const struct gate *g)
 {
-  switch (m ? m->source : ITEM_NONE) {
+  switch (m && (m->eras & MODERN) ? m->source : ITEM_NONE) {
   case ITEM_NAME:
     return g->name;
   case ITEM_URI:
@@ -221,7 +221,12 @@ static int from_body(const struct method *m, const struct gate *g, struct operat
   op->list = m->list;
   op->standing = m->standing;
   op->also_resources = m->standing ? g->subscriptions : (struct str){NULL, 0};
-  return item_of(m, g, op, fault);
+  if (item_of(m, g, op, fault) == 0)
+    return 0;
+  if (op->known)
+    return -1;
+  op->kind = RULE_METHOD; /* a method that is no more: the answer is that, not what it lacks */
+  return 0;
 }
 
 int operation_of(const struct http_request *rq, const struct gate *g, struct operation *ret,

@@ -1,7 +1,7 @@
 // The MCP server that the conformance suite's server scenarios ask for, on the official SDK: both
 // protocol eras on /mcp, on 127.0.0.1. It validates neither Host nor Origin, so that a check which
 // passes through the hub and fails here shows what the hub adds.
-//   node fixture.mjs MODULES PORT-FILE      (MODULES: the folder with node_modules)
+//   node fixture.mjs MODULES PORT-FILE      (MODULES: the folder with node_modules; LAX=1: see below)
 import { createServer } from 'node:http';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
@@ -290,7 +290,21 @@ async function legacy(request) {
   return transport.handleRequest(request);
 }
 
-const both = { fetch: async (request) => ((await isLegacyRequest(request)) ? legacy(request) : handler.fetch(request)) };
+// LAX=1: a server that looks at the body alone. Its routing headers are made to fit, whatever came.
+async function fitted(request) {
+  if (request.method !== 'POST') return request;
+  const body = await request.text(), headers = new Headers(request.headers);
+  let params, method;
+  try { ({ params, method } = JSON.parse(body)); } catch { return new Request(request.url, { method: 'POST', headers, body }); }
+  const version = params?._meta?.['io.modelcontextprotocol/protocolVersion'], name = params?.name ?? params?.uri;
+  if (version) headers.set('mcp-protocol-version', version);
+  if (version) headers.set('mcp-method', method);
+  if (version && name) headers.set('mcp-name', name);
+  return new Request(request.url, { method: 'POST', headers, body, signal: request.signal });
+}
+
+const answer = async (request) => ((await isLegacyRequest(request)) ? legacy(request) : handler.fetch(request));
+const both = { fetch: process.env.LAX ? async (request) => answer(await fitted(request)) : answer };
 const web = toNodeHandler(both);
 const http = createServer((req, res) => {
   if (req.url.split('?')[0] !== '/mcp') res.writeHead(404).end();

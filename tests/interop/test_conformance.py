@@ -96,6 +96,37 @@ def test_a_guarded_service_passes_every_check_that_its_server_passes(
     assert h.audit('decision'), 'the suite did not come through the hub'
 
 
+def ruled(upstream):
+    """Every list is filtered, and everything is allowed."""
+    return f'''service fixture {{ path /mcp; upstream {upstream}; anonymous *
+        tool * allow; resource * allow; prompt * allow }}'''
+
+
+@pytest.mark.parametrize('revision', REVISIONS)
+def test_filtered_lists_that_hide_nothing_pass_every_check_that_the_server_passes(
+        hub, fixture_url, direct, tmp_path, revision):
+    _, url = behind_the_hub(hub, fixture_url, ruled)
+    compare(direct[revision], run_suite(url, revision, tmp_path))
+
+
+def test_the_hub_holds_headers_against_bodies_where_the_server_does_not(hub, program, tmp_path):
+    """row 61: http-header-validation"""
+    folders = [tmp_path / name for name in ('direct', 'through', 'fixture')]
+    for folder in folders:
+        folder.mkdir()
+    port_file = folders[2] / 'port'
+    server = program(npm.TOP / 'tests/interop/fixture.mjs', npm.fixture_packages(), port_file, env={'LAX': '1'})
+    lax = f'http://127.0.0.1:{server.wait_file(port_file)}/mcp'
+
+    def validation(found):
+        return {k: v for k, v in found.items() if k[0] == 'http-header-validation'}
+    theirs = validation(run_suite(lax, REVISIONS[1], folders[0]))
+    assert theirs and passed(theirs) != set(theirs), 'the fixture validates itself: this shows nothing'
+    _, url = behind_the_hub(hub, lax, anonymous)
+    mine = validation(run_suite(url, REVISIONS[1], folders[1]))
+    assert len(mine) >= len(theirs) and passed(mine) == set(mine), mine
+
+
 @pytest.mark.parametrize('revision', REVISIONS)
 def test_the_hub_protects_from_dns_rebinding_where_the_server_does_not(  # row 50
         hub, fixture_url, direct, tmp_path, revision):
