@@ -47,12 +47,17 @@ static int on_busy(void *self, int count)
   return 1;
 }
 
+/* Opened only when there is none: closing any descriptor of the file takes this process's locks off
+ * it, those of its other connection included, and the next process that closes the store would take
+ * the log away from under us. */
 static int make_file(const char *path, struct err *e)
 {
   struct stat st;
-  AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0 || fstat(fd, &st) < 0)
-    return err_set(e, "cannot open the store %s: %s", path, strerror(errno));
+  if (lstat(path, &st) < 0) {
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if ((fd < 0 && errno != EEXIST) || lstat(path, &st) < 0)
+      return err_set(e, "cannot open the store %s: %s", path, strerror(errno));
+  }
   if (!S_ISREG(st.st_mode) || (st.st_mode & 077))
     return err_set(e, "the store %s must be a file that its owner alone can read (mode 0600)",
                    path);

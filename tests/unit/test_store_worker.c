@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static atomic_uint syncs;
 static atomic_int sync_error;
@@ -31,6 +32,7 @@ __attribute__((visibility("default"))) int fsync(int fd)
   return count_sync(fd);
 }
 
+static char *program;
 static struct loop *loop;
 static struct jobs *jobs;
 static struct store *store;
@@ -152,6 +154,28 @@ static void test_what_was_stored_is_read_by_the_other_connection(void **state)
   run_all();
   assert_int_equal(p.answered, 1);
   assert_true(is_there("g1"));
+}
+
+/* What this process has open must keep its locks, or the other would take the log away. */
+static void test_another_process_that_comes_and_goes_takes_nothing_away(void **state)
+{
+  (void)state;
+  struct piece p = piece(PIECE_ADD, "after");
+  for (int i = 0; i < 2; i++) {
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+      execl(program, program, dir, i ? "after" : "none", (char *)NULL);
+      _exit(9);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    if (i == 0) {
+      submit(&p);
+      run_all();
+      assert_int_equal(p.answered, 1);
+    }
+  }
 }
 
 /* row 192 */
@@ -281,11 +305,31 @@ static void test_a_full_disk_acknowledges_nothing_and_recovers(void **state)
   assert_int_equal(after.answered, 1);
 }
 
-int main(void)
+/* As the other process: whether the grant is there, or nothing is asked. */
+static int come_and_go(const char *state_dir, const char *id)
 {
+  struct err e = {""};
+  struct piece p = piece(PIECE_GET, id);
+  struct keyring *keys = keyring_load(state_dir, false, &e);
+  const struct store_options o = {.state_dir = state_dir, .keys = keys};
+  struct store *s = keys ? store_open(&o, &e) : NULL;
+  int r = s ? store_now(s, STORE_READ, work, &p, &e) : -1;
+  store_close(s);
+  keyring_free(keys);
+  if (r < 0)
+    fprintf(stderr, "%s\n", e.text);
+  return r == 0 && (p.result == STORE_OK) == (strcmp(id, "none") != 0) ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+  if (argc == 3)
+    return come_and_go(argv[1], argv[2]);
+  program = argv[0];
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
       T(test_what_was_stored_is_read_by_the_other_connection),
+      T(test_another_process_that_comes_and_goes_takes_nothing_away),
       T(test_nothing_is_acknowledged_before_the_disk_has_it),
       T(test_writes_of_one_turn_share_a_commit),
       T(test_one_that_fails_takes_nothing_of_the_others_with_it),
