@@ -147,7 +147,7 @@ static const struct option_spec rows[] = {
     STATEMENT("upstream", custom_upstream, "URL | unix:PATH http://NAME/PATH",
               "the MCP server behind it", .flags = MCPAUTH_REQUIRED),
     STATEMENT("upstream_auth", custom_upstream_auth,
-              "none | bearer SECRET | header NAME SECRET | assertion",
+              "none | bearer SECRET | header NAME SECRET | assertion | user_token PROVIDER",
               "what the hub shows to that server", .fallback = "none"),
     OPTION("identity", MCPAUTH_CHOICE, "none | headers | assertion",
            "how that server learns who is calling: X-Mcpauth-* headers, or a signed assertion in "
@@ -379,6 +379,19 @@ static void resolve_stack(struct binder *b, struct config_service *v, struct ser
   stack_flatten(b, v->at, lists, ARRAY_SIZE(lists), &v->stack);
 }
 
+/* Only those who logged in through the provider have a token of it: a line of the stack must let
+ * them. */
+static void resolve_user_token(struct binder *b, struct config_service *v, const struct word *name)
+{
+  const struct config_stack *s = &v->stack;
+  for (size_t i = 0; i < s->n_auth; i++)
+    if (str_is(name->text, s->auth[i].provider->name) && config_logs_in(s->auth[i].provider))
+      v->upstream.auth_provider = s->auth[i].provider;
+  if (v->upstream.auth_provider == NULL)
+    report_error(b->f, name->at, "nobody logs in to service '%s' through '%s': no auth line does",
+                 v->name, name->text.p);
+}
+
 static void resolve_service(struct binder *b, struct config_service *v, struct service_options *o,
                             bool providers_good)
 {
@@ -390,6 +403,8 @@ static void resolve_service(struct binder *b, struct config_service *v, struct s
                 v->name);
   if (!providers_good)
     return;
+  if (o->user_token)
+    resolve_user_token(b, v, o->user_token);
   if (v->authorization_servers.n == 0)
     add_servers(b, v);
   b->risks = &o->risks;

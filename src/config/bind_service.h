@@ -14,6 +14,7 @@ struct service_options {
   const char *path, *url;
   struct config_at path_at, upstream_at;
   struct config_upstream upstream;
+  const struct word *user_token; /* upstream_auth user_token PROVIDER; or NULL */
   struct accept_list accept;
   struct line_list lines;
   struct demands demands;

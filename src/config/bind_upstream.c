@@ -61,12 +61,14 @@ void custom_upstream_auth(struct binder *b, const struct statement *s, void *tar
   struct config_upstream *up = &o->upstream;
   struct err e = {""};
   static const char form[] = "upstream_auth none` or `upstream_auth bearer SECRET` or "
-                             "`upstream_auth header NAME SECRET` or `upstream_auth assertion";
+                             "`upstream_auth header NAME SECRET` or `upstream_auth assertion` or "
+                             "`upstream_auth user_token PROVIDER";
   if (!statement_form(b, s, 1, 3, form))
     return;
   struct str kind = s->words[1].text;
-  if (str_is(kind, "user_token")) {
-    report_error(b->f, s->words[1].at, "`upstream_auth %s` is not in this release", kind.p);
+  if (str_is(kind, "user_token") && s->n == 3) {
+    up->auth = UPSTREAM_AUTH_USER_TOKEN;
+    o->user_token = &s->words[2];
   } else if (str_is(kind, "none") && s->n == 2) {
     up->auth = UPSTREAM_AUTH_NONE;
   } else if (str_is(kind, "assertion") && s->n == 2) {

@@ -167,7 +167,8 @@ enum upstream_auth_kind {
   UPSTREAM_AUTH_NONE = 0,
   UPSTREAM_AUTH_BEARER,
   UPSTREAM_AUTH_HEADER,
-  UPSTREAM_AUTH_ASSERTION, /* about the caller, signed by the hub */
+  UPSTREAM_AUTH_ASSERTION,  /* about the caller, signed by the hub */
+  UPSTREAM_AUTH_USER_TOKEN, /* the caller's own, of the provider she logged in through */
 };
 
 /* How the upstream learns who is calling. */
@@ -178,7 +179,8 @@ struct config_upstream {
   struct url parts;        /* of url */
   const char *unix_socket; /* upstream unix:/run/x.sock http://name/mcp */
   enum upstream_auth_kind auth;
-  const char *auth_header; /* of UPSTREAM_AUTH_HEADER */
+  const char *auth_header;                     /* of UPSTREAM_AUTH_HEADER */
+  const struct config_provider *auth_provider; /* of UPSTREAM_AUTH_USER_TOKEN */
   const struct secret *auth_secret;
   int identity;                       /* enum identity_kind */
   const char *audience;               /* `aud` of assertions: by default the URL */

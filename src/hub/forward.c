@@ -83,12 +83,14 @@ static struct http_header *request_headers(struct exchange *x, size_t *ret_n)
 {
   const struct http_request *rq = x->rq;
   struct http_header *out =
-      arena_array(rq->arena, rq->n_headers + 3 + IDENTITY_HEADERS_MOST, sizeof *out);
+      arena_array(rq->arena, rq->n_headers + 4 + IDENTITY_HEADERS_MOST, sizeof *out);
   size_t n = 0;
   if (out == NULL || identity_headers(x, out, &n) < 0)
     return NULL;
   if (x->service->upstream_auth)
     out[n++] = *x->service->upstream_auth;
+  if (x->own_token.p)
+    out[n++] = (struct http_header){STR("Authorization"), x->own_token};
   for (size_t i = 0; i < rq->n_headers; i++) {
     struct str name = rq->headers[i].name;
     if (x->service->upstream_auth && str_ieq(name, x->service->upstream_auth->name))
@@ -329,7 +331,7 @@ static void on_done(void *arg, enum upstream_end end, const char *error)
     http_abort(x->rq);
 }
 
-void forward(struct exchange *x)
+static void start_call(struct exchange *x)
 {
   static const struct upstream_events events = {on_head, on_data, on_done};
   const struct config_service *s = x->service->config;
@@ -353,6 +355,64 @@ void forward(struct exchange *x)
     log_warn("service %s: upstream: %s (request %s)", s->name, e.text, x->rq->id);
     fail(x, 502, arena_dup(x->rq->arena, str_of(e.text)));
   }
+}
+
+/* ---- the caller's own token (upstream_auth user_token) */
+
+static void token_missing(struct exchange *x, enum user_token_result result, const char *why)
+{
+  x->upstream_error = arena_dup(x->rq->arena, str_of(why));
+  if (result == USER_TOKEN_UNAVAILABLE)
+    refuse(x, 503, "temporarily_unavailable", "Your identity provider cannot be asked now.");
+  else
+    refuse(x, 403, "login_required",
+           "This service acts for you at your identity provider: log in through it again.");
+}
+
+static void on_token(void *arg, enum user_token_result result, struct str token, const char *why)
+{
+  struct exchange *x = arg;
+  x->user_token = NULL;
+  if (result != USER_TOKEN_OK) {
+    log_warn("service %s: no token of the caller's own: %s (request %s)", x->service->config->name,
+             why, x->rq->id);
+    token_missing(x, result, why);
+    return;
+  }
+  arena_wipes(x->rq->arena);
+  x->own_token = str_of(arena_printf(x->rq->arena, "Bearer %.*s", STR_ARG(token)));
+  if (x->own_token.p)
+    start_call(x);
+  else
+    fail(x, 502, "out of memory");
+}
+
+/* Whoever came in another way than through this provider has no token of it. */
+static void fetch_token(struct exchange *x, const struct config_provider *provider)
+{
+  struct principal *who = x->grant ? grant_principal(x->grant) : NULL;
+  if (who == NULL || who->provider != provider || x->hub->oauth == NULL) {
+    token_missing(x, USER_TOKEN_NONE, "the caller did not come in through this provider");
+    return;
+  }
+  const struct user_token_request rq = {.provider = provider,
+                                        .service = x->service->config,
+                                        .who = who,
+                                        .request_id = x->rq->id,
+                                        .address = x->client,
+                                        .tls = x->rq->tls};
+  x->user_token = user_token_start(x->hub->oauth, &rq, on_token, x);
+  if (x->user_token == NULL)
+    token_missing(x, USER_TOKEN_UNAVAILABLE, "the store is busy");
+}
+
+void forward(struct exchange *x)
+{
+  const struct config_upstream *u = &x->service->config->upstream;
+  if (u->auth == UPSTREAM_AUTH_USER_TOKEN)
+    fetch_token(x, u->auth_provider);
+  else
+    start_call(x);
 }
 
 void forward_drained(struct exchange *x)

@@ -37,6 +37,7 @@
 #include "mcp/sse.h"
 #include "oauth/oauth.h"
 #include "oauth/resource.h"
+#include "oauth/user_token.h"
 #include "ops/audit.h"
 #include "store/keyring.h"
 #include "util/cleanup.h"
@@ -111,6 +112,7 @@ struct exchange {
   struct audit_ticket ticket;
   bool ticket_waiting;
   struct upstream_call *call;
+  struct user_token *user_token;
 
   struct auth_outcome outcome; /* its trace lives in the request's arena */
   struct grant *grant;
@@ -135,6 +137,8 @@ struct exchange {
   struct str session_given;    /* Mcp-Session-Id as the client has it */
   struct str session_id;       /* and as the upstream has it */
   struct str session_endpoint; /* path and query for messages of the legacy transport */
+
+  struct str own_token; /* the caller's own for the upstream; .p NULL: none */
 
   /* the reply */
   int upstream_status;

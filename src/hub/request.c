@@ -350,6 +350,7 @@ static void on_finished(void *self, struct http_request *rq)
     auth_cancel(x->auth);
   if (x->ticket_waiting)
     audit_forget(x->hub->audit, &x->ticket);
+  user_token_cancel(x->user_token);
   if (x->call)
     upstream_cancel(x->call);
   if (x->streaming && x->begun)

@@ -36,7 +36,7 @@ struct worker {
 
 static struct http_header *upstream_auth(struct arena *a, const struct config_upstream *u)
 {
-  if (u->auth == UPSTREAM_AUTH_NONE || u->auth == UPSTREAM_AUTH_ASSERTION)
+  if (u->auth != UPSTREAM_AUTH_BEARER && u->auth != UPSTREAM_AUTH_HEADER)
     return NULL;
   struct http_header *h = arena_new_of(a, struct http_header);
   struct str secret = secret_expose(u->auth_secret);

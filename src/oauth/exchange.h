@@ -16,6 +16,7 @@
 
 struct document_flight;
 struct refresh;
+struct user_token;
 struct keyset;
 
 /* One worker's.  What a file keeps between requests hangs here, made by its NAME_new in oauth_new
@@ -26,6 +27,7 @@ struct oauth {
   const char *issuer;                   /* public_url, byte for byte (RFC 8414 section 2) */
   struct document_flight *documents;    /* client_document.c: under way */
   struct refresh *refreshes;            /* token_refresh.c: under way */
+  struct user_token *user_tokens;       /* user_token.c: under way */
   int64_t *provider_rest;               /* by index: until when it is not asked (mono ms) */
   struct keyset **assertion_keys;       /* of assertion_issuers; token_assertion.c */
   struct str metadata, openid_metadata; /* metadata.c */

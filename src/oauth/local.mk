@@ -31,6 +31,7 @@ libcore_a_SOURCES += \
   src/oauth/token_code.c \
   src/oauth/token_text.c src/oauth/token_text.h \
   src/oauth/transaction.c src/oauth/transaction.h \
+  src/oauth/user_token.c src/oauth/user_token.h \
   src/oauth/work.c src/oauth/work.h
 UNIT_TESTS += tests/unit/test_params
 tests_unit_test_params_SOURCES = tests/unit/test_params.c

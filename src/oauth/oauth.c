@@ -8,6 +8,7 @@
 #include "oauth/pages.h"
 #include "oauth/refresh.h"
 #include "oauth/token.h"
+#include "oauth/user_token.h"
 #include "ops/log.h"
 
 /* Every endpoint: a row that a file of this folder defines.  The first that matches answers. */
@@ -79,6 +80,7 @@ void oauth_free(struct oauth *o)
     return;
   documents_free(o);
   refreshes_free(o);
+  user_tokens_free(o);
   assertions_free(o);
   arena_free(o->arena);
 }
