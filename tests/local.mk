@@ -33,11 +33,13 @@ check-interop: all
 check_PROGRAMS += tests/support/stack-eval
 tests_support_stack_eval_SOURCES = tests/support/stack-eval.c
 TESTS += tests/stack/check
-check-long: tests/support/stack-eval tests/support/gate-eval tests/support/policy-eval tests/unit/test_store_race \
+check-long: all tests/support/stack-eval tests/support/gate-eval tests/support/policy-eval tests/unit/test_store_race \
   tests/unit/test_store_crash
 	$(srcdir)/tests/stack/check 5
 	$(srcdir)/tests/gate/check 10000000
 	$(srcdir)/tests/rules/check 2000000
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) MCPAUTH_MARKERS=1000000 \
+	  /usr/bin/python3 -m pytest -q tests/hub/test_markers.py
 	STORE_RACES=10000 tests/unit/test_store_race
 	STORE_KILLS=200 tests/unit/test_store_crash
 .PHONY: check-long
