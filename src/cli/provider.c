@@ -2,7 +2,7 @@
  */
 #include <config.h>
 
-#include "cli/cli.h"
+#include "cli/provider.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -83,13 +83,21 @@ static const char *type_name(enum mcpauth_option_type type)
   return "?";
 }
 
-static void print_value(const struct mcpauth_option *o)
+void provider_value(const struct mcpauth_option *o, struct buf *out)
 {
   if (o->type == MCPAUTH_CHOICE)
     for (size_t i = 0; o->choices[i]; i++)
-      printf("%s%s", i ? "|" : "", o->choices[i]);
+      buf_printf(out, "%s%s", i ? "|" : "", o->choices[i]);
   else
-    fputs(o->metavar ? o->metavar : type_name(o->type), stdout);
+    buf_puts(out, o->metavar ? o->metavar : type_name(o->type));
+}
+
+static void print_value(const struct mcpauth_option *o)
+{
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&b, KIB(4));
+  provider_value(o, &b);
+  fputs(b.p ? b.p : "", stdout);
 }
 
 /* A duration or size in the largest unit that divides it. */
@@ -180,11 +188,21 @@ static int show(struct loader *l, const char *what)
 
 static int run(const struct cli *cli, int argc, char **argv)
 {
+  static const struct {
+    const char *name;
+    int (*run)(const struct cli *cli, int argc, char **argv);
+  } actions[] = {{"test", provider_test},
+                 {"new", provider_new},
+                 {"enable", provider_enable},
+                 {"disable", provider_disable}};
   struct err e = {""};
+  for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(actions); i++)
+    if (strcmp(argv[1], actions[i].name) == 0)
+      return actions[i].run(cli, argc - 1, argv + 1);
   bool listing = argc == 2 && strcmp(argv[1], "list") == 0;
   bool showing = argc == 3 && strcmp(argv[1], "show") == 0;
   if (!listing && !showing)
-    return cli_usage(&cmd_provider, "it takes `list`, or `show` and a name or file");
+    return cli_usage(&cmd_provider, "it takes list, show, enable, disable, new or test");
   struct loader *l = loader_new(cli->plugindir, &e);
   if (l == NULL) {
     fprintf(stderr, "mcpauth provider: %s\n", e.text);
@@ -197,8 +215,11 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_provider = {
     .name = "provider",
-    .synopsis = "list | show NAME|FILE.so",
-    .summary = "What the installed providers are and which options they take",
+    .synopsis = "list | show NAME|FILE.so\n"
+                "       mcpauth provider enable NAME [as INSTANCE] | disable INSTANCE\n"
+                "       mcpauth provider new NAME [--login] [--blocking] [--out-of-tree DIR]\n"
+                "       mcpauth provider test [--script FILE] FILE.so",
+    .summary = "list, explain, configure, write and test providers",
     .example = "mcpauth provider show bearer-jwt",
     .run = run,
 };
