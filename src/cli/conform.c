@@ -1,5 +1,5 @@
-/* mcpauth provider test [--script FILE] FILE.so: every rule that holds for all providers, one line
- * each.  See conform.h for who does what. */
+/* mcpauth provider test [--script FILE] [--only RULE] FILE.so: every rule that holds for all
+ * providers, one line each.  See conform.h for who does what. */
 #include <config.h>
 
 #include "cli/conform.h"
@@ -36,7 +36,8 @@ enum judge {
 /* What all runs together have shown. */
 struct seen {
   char output[256], secret[256], protocol[320], stall[128];
-  bool valid; /* a good lookup is good: else the other scenes mean nothing */
+  const char *only; /* the one rule that is tried, or NULL */
+  bool only_together;
   unsigned kept, broken, skipped;
 };
 
@@ -206,7 +207,7 @@ static const char *wanted(const struct conform *c, const struct rule *r)
   case JUDGE_OTHERS:
     return o->result == MCPAUTH_INVALID || o->result == MCPAUTH_IGNORE ? NULL : "IGNORE or INVALID";
   case JUDGE_NO:
-    return o->result == MCPAUTH_OK || o->result == MCPAUTH_PASS ? "no yes" : NULL;
+    return o->result == MCPAUTH_OK || o->result == MCPAUTH_PASS ? "anything but a yes" : NULL;
   case JUDGE_UNAVAIL:
     return o->result == MCPAUTH_UNAVAIL ? NULL : "UNAVAIL";
   case JUDGE_UNABLE:
@@ -224,7 +225,9 @@ static const char *not_for_it(const struct conform *c, const struct rule *r)
     return "it logs nobody in";
   if (r->fn != world_lookup || told)
     return NULL;
-  if (o->guards && r->scene >= SCENE_EXPIRED && r->scene <= SCENE_GARBAGE)
+  if (o->guards && r->scene == SCENE_GARBAGE)
+    return "it looks at no credential";
+  if ((o->guards || o->logs_in_only) && r->scene >= SCENE_EXPIRED && r->scene <= SCENE_ISSUER)
     return "it looks at no credential";
   if (r->scene >= SCENE_ERROR && o->asked[0] == 0)
     return "it asks nobody";
@@ -272,8 +275,16 @@ static const char *run_rule(struct conform *c, const struct rule *r, struct seen
   return text;
 }
 
+/* Whether --only leaves NAME out.  What all runs show together is looked for in a good lookup. */
+static bool left_out(const struct seen *seen, const char *name)
+{
+  return seen->only && strcmp(seen->only, name) != 0;
+}
+
 static void try_rule(struct conform *c, const struct rule *r, struct seen *seen)
 {
+  if (left_out(seen, r->name) && !(seen->only_together && strcmp(r->name, "valid") == 0))
+    return;
   const char *why = script_skips(&c->script, r->name);
   if (why) {
     tell_skip(seen, r->name, why);
@@ -287,26 +298,48 @@ static void try_rule(struct conform *c, const struct rule *r, struct seen *seen)
     tell(seen, r->name, r->what, why);
 }
 
-static void run_all(struct conform *c, struct seen *seen)
+static void run_together(struct seen *seen)
+{
+  const struct {
+    const char *name, *what, *why;
+  } all[] = {
+      {"blocking", "it never keeps the loop waiting", seen->stall},
+      {"protocol", "it keeps to the host's rules", seen->protocol},
+      {"output", "it writes to the log only", seen->output},
+      {"secrets", "it tells no credential and no secret", seen->secret},
+  };
+  for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+    if (!left_out(seen, all[i].name))
+      tell(seen, all[i].name, all[i].what, all[i].why);
+}
+
+static void run_file_rules(struct conform *c, struct seen *seen)
 {
   struct err e = {""};
-  tell(seen, "exports", "it exports mcpauth_provider and nothing else",
-       file_exports(c->file, &e) < 0 ? e.text : NULL);
+  if (!left_out(seen, "exports"))
+    tell(seen, "exports", "it exports mcpauth_provider and nothing else",
+         file_exports(c->file, &e) < 0 ? e.text : NULL);
   e.text[0] = 0;
-  tell(seen, "imports", "it calls nothing that a provider must not",
-       file_imports(c->file, &e) < 0 ? e.text : NULL);
+  if (!left_out(seen, "imports"))
+    tell(seen, "imports", "it calls nothing that a provider must not",
+         file_imports(c->file, &e) < 0 ? e.text : NULL);
+}
+
+static void run_all(struct conform *c, struct seen *seen)
+{
+  static const char *const together[] = {"blocking", "protocol", "output", "secrets"};
+  for (size_t i = 0; seen->only && i < ARRAY_SIZE(together); i++)
+    seen->only_together = seen->only_together || strcmp(seen->only, together[i]) == 0;
+  run_file_rules(c, seen);
   for (size_t i = 0; i < ARRAY_SIZE(first_rules); i++) {
     unsigned broken = seen->broken;
     try_rule(c, &first_rules[i], seen);
     if (seen->broken > broken && strcmp(first_rules[i].name, "tables") != 0)
-      return;
+      return; /* nothing else could be said of it */
   }
   for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
     try_rule(c, &rules[i], seen);
-  tell(seen, "blocking", "it never keeps the loop waiting", seen->stall);
-  tell(seen, "protocol", "it keeps to the host's rules", seen->protocol);
-  tell(seen, "output", "it writes to the log only", seen->output);
-  tell(seen, "secrets", "it tells no credential and no secret", seen->secret);
+  run_together(seen);
 }
 
 /* ---- the command */
@@ -330,11 +363,11 @@ static int conform_open(struct conform *c, const char *file, const char *script,
   return idp_start(&c->idp, &c->script, e);
 }
 
-static int test_file(const char *file, const char *script)
+static int test_file(const char *file, const char *script, const char *only)
 {
   struct err e = {""};
   struct conform c = {.output = -1};
-  struct seen seen = {.kept = 0};
+  struct seen seen = {.only = only};
   if (conform_open(&c, file, script, &e) < 0) {
     fprintf(stderr, "mcpauth provider test: %s\n", e.text);
     idp_stop(&c.idp);
@@ -346,21 +379,26 @@ static int test_file(const char *file, const char *script)
   arena_free(c.arena);
   printf("\n%u rules kept, %u broken, %u that do not apply\n", seen.kept, seen.broken,
          seen.skipped);
-  return seen.broken ? CLI_FAILED : CLI_OK;
+  if (seen.kept + seen.broken + seen.skipped == 0)
+    fprintf(stderr, "mcpauth provider test: there is no rule '%s'\n", only);
+  return seen.broken || seen.kept + seen.skipped == 0 ? CLI_FAILED : CLI_OK;
 }
 
 int provider_test(const struct cli *cli, int argc, char **argv)
 {
   static const struct option options[] = {{"script", required_argument, NULL, 's'},
+                                          {"only", required_argument, NULL, 'o'},
                                           {NULL, 0, NULL, 0}};
-  const char *script = NULL;
+  const char *script = NULL, *only = NULL;
   (void)cli;
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;)
     if (o == 's')
       script = optarg;
+    else if (o == 'o')
+      only = optarg;
     else
       return CLI_USAGE;
   if (optind + 1 != argc)
     return cli_usage(&cmd_provider, "test takes the file of a provider");
-  return test_file(argv[optind], script);
+  return test_file(argv[optind], script, only);
 }

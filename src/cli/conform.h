@@ -102,6 +102,7 @@ struct outcome {
   uint32_t flags;     /* of the provider */
   bool guards;        /* it can answer PASS at best */
   bool logs_in;       /* it has the login callbacks */
+  bool logs_in_only;  /* and serves no line */
 };
 
 struct conform {

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ enum {
   WARM = 12,
   ROUNDS = 24,
   WINDOWS = 4,
-  CYCLES = 8,
+  CYCLES = 40,
   LEAK = 16 /* bytes a round */,
   CHILD_S = 60
 };
@@ -37,6 +38,7 @@ static void child(struct conform *c, conform_fn *fn)
   if (dup2(c->output, STDOUT_FILENO) < 0 || dup2(c->output, STDERR_FILENO) < 0)
     _exit(125);
   signal(SIGPIPE, SIG_IGN);
+  mallopt(M_ARENA_MAX, 1); /* so that threads that come and go leave no arenas behind */
   alarm(CHILD_S);
   log_init("conformance", false, MCPAUTH_LOG_DEBUG);
   fn(c, c->outcome);
@@ -129,7 +131,7 @@ void world_cycles(struct conform *c, struct outcome *o)
         fds = count_entries("/proc/self/fd");
       if (i % CYCLES == 0 && i)
         window_next(&v, &w, CYCLES, i == CYCLES);
-      world_turn(&w, 10);
+      world_turn(&w, 2);
       world_stop(&w);
       if (world_start(&w, o) < 0)
         break;

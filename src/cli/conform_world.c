@@ -205,6 +205,7 @@ int world_open(struct world *w, struct conform *c, struct outcome *o)
   o->flags = w->table->flags;
   o->guards = guards(w->table);
   o->logs_in = w->table->login_begin != NULL;
+  o->logs_in_only = o->logs_in && w->table->verify == NULL && w->table->account == NULL;
   if (mkdtemp(w->dir) == NULL || write_all(w) < 0)
     return fails(o, "no folder for its configuration");
   return load_config(w, o);

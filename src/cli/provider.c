@@ -218,7 +218,7 @@ const struct cli_command cmd_provider = {
     .synopsis = "list | show NAME|FILE.so\n"
                 "       mcpauth provider enable NAME [as INSTANCE] | disable INSTANCE\n"
                 "       mcpauth provider new NAME [--login] [--blocking] [--out-of-tree DIR]\n"
-                "       mcpauth provider test [--script FILE] FILE.so",
+                "       mcpauth provider test [--script FILE] [--only RULE] FILE.so",
     .summary = "list, explain, configure, write and test providers",
     .example = "mcpauth provider show bearer-jwt",
     .run = run,
