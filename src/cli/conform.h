@@ -45,6 +45,9 @@ struct script {
   int status[SCENES];
   const char *skip[SCRIPT_OPTIONS], *skip_why[SCRIPT_OPTIONS];
   size_t n_skip;
+  const char *path[SCRIPT_FILES], *at[SCRIPT_FILES]; /* what is said at one path */
+  size_t n_paths;
+  bool login; /* codes are presented, not credentials */
 };
 /* PATH may be NULL: an empty script. */
 int script_read(const char *path, struct arena *a, struct script *ret, struct err *e);
@@ -82,6 +85,7 @@ const char *idp_fill(const struct idp *i, struct arena *a, const char *text, enu
 /* The credential of scene S. */
 const char *idp_credential(const struct idp *i, struct arena *a, enum scene s, unsigned which);
 
+#define CONFORM_NONCE    "nonce-of-the-conformance-test"
 #define CONFORM_RESOURCE "http://127.0.0.1:7070/test"
 
 /* ---- conform_world.c */

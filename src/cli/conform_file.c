@@ -207,7 +207,7 @@ static int option_sane(const struct mcpauth_option *o, struct err *e)
     return err_set(e, "option %s: its help is no sentence", o->name);
   if (!is_version(o->since))
     return err_set(e, "option %s: `since` names no release", o->name);
-  if (o->flags & ~(uint32_t)(MCPAUTH_REQUIRED | MCPAUTH_REPEAT))
+  if (o->flags & ~(uint32_t)(MCPAUTH_REQUIRED | MCPAUTH_REPEAT | MCPAUTH_HTTPS))
     return err_set(e, "option %s: unknown flags", o->name);
   if ((o->flags & MCPAUTH_REQUIRED) && o->fallback)
     return err_set(e, "option %s: required, and yet it has a fallback", o->name);

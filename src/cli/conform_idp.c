@@ -43,21 +43,41 @@ static void put_claims(struct buf *b, const struct idp *i, enum scene s, unsigne
   buf_printf(b, ",\"exp\":%lld", (long long)(s == SCENE_EXPIRED ? now - 3600 : now + 3600));
 }
 
-static const char *make_jwt(const struct idp *i, struct arena *a, enum scene s, unsigned which)
+static const char *sign(const struct idp *i, struct arena *a, const char *typ, struct buf *payload)
 {
   struct err e;
-  CLEANUP(buf_done) struct buf header, payload, token;
+  CLEANUP(buf_done) struct buf header, token;
   buf_init(&header, 1024);
-  buf_init(&payload, 4096);
   buf_init(&token, LIMIT_CREDENTIAL);
-  buf_printf(&header, "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"%s\"}", i->key->kid);
-  put_claims(&payload, i, s, which);
-  buf_putc(&payload, '}');
-  if (header.failed || payload.failed ||
-      jws_compact(ALG_ES256, i->key->key, STR(""), buf_view(&header), buf_view(&payload), &token,
+  buf_printf(&header, "{\"alg\":\"ES256\",\"typ\":\"%s\",\"kid\":\"%s\"}", typ, i->key->kid);
+  buf_putc(payload, '}');
+  if (header.failed || payload->failed ||
+      jws_compact(ALG_ES256, i->key->key, STR(""), buf_view(&header), buf_view(payload), &token,
                   &e) < 0)
     return NULL;
   return arena_dup(a, buf_view(&token));
+}
+
+/* Of the login that the test plays, for the client `hub`. */
+static const char *make_id_token(const struct idp *i, struct arena *a, unsigned which)
+{
+  int64_t now = clock_wall();
+  CLEANUP(buf_done) struct buf payload;
+  buf_init(&payload, 4096);
+  buf_printf(&payload,
+             "{\"iss\":\"http://127.0.0.1:%d\",\"aud\":\"hub\",\"sub\":\"ann\","
+             "\"nonce\":\"" CONFORM_NONCE "\",\"iat\":%lld,\"exp\":%lld,"
+             "\"email\":\"ann@example.com\",\"email_verified\":true",
+             i->ports[which], (long long)now - 1, (long long)now + 600);
+  return sign(i, a, "JWT", &payload);
+}
+
+static const char *make_jwt(const struct idp *i, struct arena *a, enum scene s, unsigned which)
+{
+  CLEANUP(buf_done) struct buf payload;
+  buf_init(&payload, 4096);
+  put_claims(&payload, i, s, which);
+  return sign(i, a, "at+jwt", &payload);
 }
 
 /* ---- placeholders */
@@ -84,6 +104,8 @@ static bool fill_one(const struct idp *i, struct arena *a, struct str name, enum
     buf_printf(out, "%lld", (long long)now - 3600);
   else if (str_is(name, "jwt"))
     buf_puts(out, make_jwt(i, a, s, which));
+  else if (str_is(name, "id_token"))
+    buf_puts(out, make_id_token(i, a, which));
   else
     return false;
   return true;
@@ -118,11 +140,23 @@ const char *idp_credential(const struct idp *i, struct arena *a, enum scene s, u
 
 /* ---- the server */
 
+/* What the script says at PATH, when all is well. */
+static const char *said_at(const struct script *script, struct str path, enum scene s)
+{
+  for (size_t k = 0; (s == SCENE_VALID || s == SCENE_SLOW) && k < script->n_paths; k++)
+    if (str_is(path, script->path[k]))
+      return script->at[k];
+  return NULL;
+}
+
 static void put_body(struct buf *b, const struct idp *i, struct str path, enum scene s,
                      unsigned which, struct arena *a)
 {
   const char *reply = i->script->reply[s] ? i->script->reply[s] : i->script->reply[SCENE_VALID];
+  const char *here = said_at(i->script, path, s);
   struct err e;
+  if (here)
+    reply = here;
   if (s == SCENE_MALFORMED && i->script->reply[s] == NULL)
     buf_puts(b, "{\"active\":true,\"sub\":\"ann\"");
   else if (s == SCENE_OVERSIZED)
@@ -136,7 +170,7 @@ static void put_body(struct buf *b, const struct idp *i, struct str path, enum s
                i->ports[which], i->ports[which], i->ports[which], i->ports[which]);
   else if (str_is(path, "/jwks"))
     jwt_key_public(i->key, false, b, &e);
-  else if (reply)
+  else if (reply) /* at every other path */
     buf_puts(b, idp_fill(i, a, reply, s, which, ""));
   else {
     put_claims(b, i, s, which);

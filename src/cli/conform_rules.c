@@ -24,7 +24,7 @@ enum {
   WARM = 12,
   ROUNDS = 24,
   WINDOWS = 4,
-  CYCLES = 40,
+  CYCLES = 8,
   LEAK = 16 /* bytes a round */,
   CHILD_S = 60
 };

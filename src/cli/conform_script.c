@@ -59,6 +59,16 @@ static int read_file(struct script *s, struct str rest, struct arena *a)
   return 0;
 }
 
+static int read_path(struct script *s, struct str rest, struct arena *a)
+{
+  struct str path = cut_word(&rest);
+  if (s->n_paths == SCRIPT_FILES || rest.n == 0)
+    return -1;
+  s->path[s->n_paths] = arena_dup(a, path);
+  s->at[s->n_paths++] = arena_dup(a, rest);
+  return 0;
+}
+
 static int read_scene(struct script *s, struct str kind, struct str rest, struct arena *a)
 {
   int at = scene_of(cut_word(&rest));
@@ -91,6 +101,12 @@ static int read_line(struct script *s, struct str line, struct arena *a)
     s->options[s->n_options++] = arena_dup(a, line);
     return 0;
   }
+  if (str_is(kind, "play")) {
+    s->login = str_is(line, "login");
+    return s->login ? 0 : -1;
+  }
+  if (str_is(kind, "at"))
+    return read_path(s, line, a);
   if (str_is(kind, "skip"))
     return read_skip(s, line, a);
   if (str_is(kind, "file"))

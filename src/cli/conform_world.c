@@ -205,7 +205,8 @@ int world_open(struct world *w, struct conform *c, struct outcome *o)
   o->flags = w->table->flags;
   o->guards = guards(w->table);
   o->logs_in = w->table->login_begin != NULL;
-  o->logs_in_only = o->logs_in && w->table->verify == NULL && w->table->account == NULL;
+  o->logs_in_only =
+      c->script.login || (o->logs_in && w->table->verify == NULL && w->table->account == NULL);
   if (mkdtemp(w->dir) == NULL || write_all(w) < 0)
     return fails(o, "no folder for its configuration");
   return load_config(w, o);
@@ -313,13 +314,14 @@ static const struct mcpauth_certificate certificate = {
 /* An auth line, or else an account line, or else a login whose code is the credential. */
 static void lookup_kind(struct world *w, struct lookup *l)
 {
-  l->kind = w->c->login         ? w->c->login
-            : w->table->verify  ? CALL_VERIFY
-            : w->table->account ? CALL_ACCOUNT
-                                : CALL_LOGIN_FINISH;
+  l->kind = w->c->login          ? w->c->login
+            : w->c->script.login ? CALL_LOGIN_FINISH
+            : w->table->verify   ? CALL_VERIFY
+            : w->table->account  ? CALL_ACCOUNT
+                                 : CALL_LOGIN_FINISH;
   l->login = (struct mcpauth_login){.callback = "http://127.0.0.1:7070/oauth/callback",
                                     .state = "state-of-the-conformance-test",
-                                    .nonce = "nonce-of-the-conformance-test",
+                                    .nonce = CONFORM_NONCE,
                                     .code_challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
                                     .code = l->credential.value.p,
                                     .code_verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"};

@@ -1,8 +1,8 @@
 /* hello-provider: looks a caller up with something that blocks: a library, a database, a file.
  *
  * This is a whole provider that builds and passes its test as it is.  Make it yours: the
- * configuration, and `look_up`, which may wait.  mcpauth/provider.h says what each callback and host
- * function may do; see also mcpauth-provider(3). */
+ * configuration, and `look_up`, which may wait.  mcpauth/provider.h says what each callback and
+ * host function may do; see also mcpauth-provider(3). */
 #include <mcpauth/provider.h>
 
 #include <stdio.h>
@@ -17,12 +17,20 @@ struct config {
 };
 
 static const struct mcpauth_option options[] = {
-    {.name = "file", .type = MCPAUTH_PATH, .flags = MCPAUTH_REQUIRED,
-     .offset = offsetof(struct config, file), .metavar = "PATH",
-     .help = "Lines of a credential, a space and who has it", .since = "1.0"},
-    {.name = "prefix", .type = MCPAUTH_STRING, .fallback = "hello_",
-     .offset = offsetof(struct config, prefix), .metavar = "TEXT",
-     .help = "What our credentials begin with", .since = "1.0"},
+    {.name = "file",
+     .type = MCPAUTH_PATH,
+     .flags = MCPAUTH_REQUIRED,
+     .offset = offsetof(struct config, file),
+     .metavar = "PATH",
+     .help = "Lines of a credential, a space and who has it",
+     .since = "1.0"},
+    {.name = "prefix",
+     .type = MCPAUTH_STRING,
+     .fallback = "hello_",
+     .offset = offsetof(struct config, prefix),
+     .metavar = "TEXT",
+     .help = "What our credentials begin with",
+     .since = "1.0"},
     {.name = NULL}};
 
 /* Is this credential mine?  Pure and fast.  VALUE is not NUL-terminated. */
@@ -69,10 +77,15 @@ static enum mcpauth_result verify(struct mcpauth_request *rq, const void *config
 }
 
 /* MCPAUTH_BLOCKING: verify runs in a job thread and may wait. */
-static const struct mcpauth_provider provider = {
-    .abi = MCPAUTH_ABI, .struct_size = sizeof(struct mcpauth_provider),
-    .name = "hello-provider", .version = "1.0.0",
-    .description = "Looks callers up in a file", .flags = MCPAUTH_BLOCKING,
-    .options = options, .config_size = sizeof(struct config), .claims = claims, .verify = verify};
+static const struct mcpauth_provider provider = {.abi = MCPAUTH_ABI,
+                                                 .struct_size = sizeof(struct mcpauth_provider),
+                                                 .name = "hello-provider",
+                                                 .version = "1.0.0",
+                                                 .description = "Looks callers up in a file",
+                                                 .flags = MCPAUTH_BLOCKING,
+                                                 .options = options,
+                                                 .config_size = sizeof(struct config),
+                                                 .claims = claims,
+                                                 .verify = verify};
 
 MCPAUTH_PROVIDER(&provider);

@@ -18,8 +18,10 @@ struct config {
 };
 
 #define OPTION(word, kind, member, meta, words)                                                    \
-  {.name = word, .type = kind, .flags = MCPAUTH_REQUIRED,                                          \
-   .offset = offsetof(struct config, member), .metavar = meta, .help = words, .since = "1.0"}
+  {                                                                                                \
+    .name = word, .type = kind, .flags = MCPAUTH_REQUIRED,                                         \
+    .offset = offsetof(struct config, member), .metavar = meta, .help = words, .since = "1.0"      \
+  }
 static const struct mcpauth_option options[] = {
     OPTION("authorize_url", MCPAUTH_URL, authorize_url, "URL", "Where people log in"),
     OPTION("token_url", MCPAUTH_URL, token_url, "URL", "Where a code becomes a token"),
@@ -37,7 +39,8 @@ static enum mcpauth_result person(struct mcpauth_request *rq, void *arg, enum mc
   (void)status;
   if (result != MCPAUTH_OK)
     return result;
-  struct mcpauth_principal who = {.issuer = c->token_url, .subject = host->claim(said, "/sub").text};
+  struct mcpauth_principal who = {.issuer = c->token_url,
+                                  .subject = host->claim(said, "/sub").text};
   if (who.subject == NULL)
     return host->refuse(rq, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_ACCEPTED, "nobody is named");
   return host->set_principal(rq, &who) < 0 ? MCPAUTH_ERROR : MCPAUTH_OK;
@@ -45,8 +48,7 @@ static enum mcpauth_result person(struct mcpauth_request *rq, void *arg, enum mc
 
 /* The host has asked the token endpoint and kept the tokens; now: whose are they? */
 static enum mcpauth_result granted(struct mcpauth_request *rq, void *arg,
-                                   enum mcpauth_result result,
-                                   const struct mcpauth_granted *grant)
+                                   enum mcpauth_result result, const struct mcpauth_granted *grant)
 {
   const struct config *c = arg;
   if (result != MCPAUTH_OK)
@@ -84,12 +86,17 @@ static enum mcpauth_result refresh(struct mcpauth_request *rq, const void *confi
   return redeem(rq, config);
 }
 
-/* The hub gives its own tokens to those who have logged in; this provider looks at no credential. */
-static const struct mcpauth_provider provider = {
-    .abi = MCPAUTH_ABI, .struct_size = sizeof(struct mcpauth_provider),
-    .name = "hello-provider", .version = "1.0.0",
-    .description = "People log in at a server of ours", .options = options,
-    .config_size = sizeof(struct config), .login_begin = login_begin,
-    .login_finish = login_finish, .refresh = refresh};
+/* The hub gives its own tokens to those who have logged in; this provider looks at no credential.
+ */
+static const struct mcpauth_provider provider = {.abi = MCPAUTH_ABI,
+                                                 .struct_size = sizeof(struct mcpauth_provider),
+                                                 .name = "hello-provider",
+                                                 .version = "1.0.0",
+                                                 .description = "People log in at a server of ours",
+                                                 .options = options,
+                                                 .config_size = sizeof(struct config),
+                                                 .login_begin = login_begin,
+                                                 .login_finish = login_finish,
+                                                 .refresh = refresh};
 
 MCPAUTH_PROVIDER(&provider);

@@ -17,12 +17,20 @@ struct config {
 };
 
 static const struct mcpauth_option options[] = {
-    {.name = "url", .type = MCPAUTH_URL, .flags = MCPAUTH_REQUIRED,
-     .offset = offsetof(struct config, url), .metavar = "URL",
-     .help = "The service that is asked", .since = "1.0"},
-    {.name = "prefix", .type = MCPAUTH_STRING, .fallback = "hello_",
-     .offset = offsetof(struct config, prefix), .metavar = "TEXT",
-     .help = "What our credentials begin with; no other is ever sent", .since = "1.0"},
+    {.name = "url",
+     .type = MCPAUTH_URL,
+     .flags = MCPAUTH_REQUIRED,
+     .offset = offsetof(struct config, url),
+     .metavar = "URL",
+     .help = "The service that is asked",
+     .since = "1.0"},
+    {.name = "prefix",
+     .type = MCPAUTH_STRING,
+     .fallback = "hello_",
+     .offset = offsetof(struct config, prefix),
+     .metavar = "TEXT",
+     .help = "What our credentials begin with; no other is ever sent",
+     .since = "1.0"},
     {.name = NULL}};
 
 /* Is this credential mine?  Pure and fast: it is asked about every credential.  VALUE is not
@@ -35,8 +43,8 @@ static bool claims(const void *config, void *state, const struct mcpauth_credent
   return credential->value.n > n && memcmp(credential->value.p, prefix, n) == 0;
 }
 
-/* YOURS: what the service has said becomes the caller.  No answer is UNAVAIL (503: cannot tell now),
- * a no is INVALID (401), and only OK lets anybody in. */
+/* YOURS: what the service has said becomes the caller.  No answer is UNAVAIL (503: cannot tell
+ * now), a no is INVALID (401), and only OK lets anybody in. */
 static enum mcpauth_result answered(struct mcpauth_request *rq, void *arg,
                                     const struct mcpauth_http_reply *reply)
 {
@@ -74,11 +82,18 @@ static enum mcpauth_result verify(struct mcpauth_request *rq, const void *config
   return host->http(rq, &request, answered, (void *)(uintptr_t)c);
 }
 
-/* A callback that is not named means: not capable.  MCPAUTH_REMOTE: it sends the credential away. */
-static const struct mcpauth_provider provider = {
-    .abi = MCPAUTH_ABI, .struct_size = sizeof(struct mcpauth_provider),
-    .name = "hello-provider", .version = "1.0.0",
-    .description = "Asks an in-house service who is calling", .flags = MCPAUTH_REMOTE,
-    .options = options, .config_size = sizeof(struct config), .claims = claims, .verify = verify};
+/* A callback that is not named means: not capable.  MCPAUTH_REMOTE: it sends the credential away.
+ */
+static const struct mcpauth_provider provider = {.abi = MCPAUTH_ABI,
+                                                 .struct_size = sizeof(struct mcpauth_provider),
+                                                 .name = "hello-provider",
+                                                 .version = "1.0.0",
+                                                 .description =
+                                                     "Asks an in-house service who is calling",
+                                                 .flags = MCPAUTH_REMOTE,
+                                                 .options = options,
+                                                 .config_size = sizeof(struct config),
+                                                 .claims = claims,
+                                                 .verify = verify};
 
 MCPAUTH_PROVIDER(&provider);
