@@ -47,18 +47,8 @@ static int digest(enum client_kind kind, const struct client_metadata *m, unsign
   return 0;
 }
 
-/* "read write" as words. */
-static int split_scope(struct str text, struct arena *a, struct config_words *ret)
-{
-  struct str word;
-  ret->n = 0;
-  ret->v = arena_array(a, text.n / 2 + 1, sizeof(char *));
-  while (ret->v && str_next(&text, ' ', &word))
-    if (word.n && (ret->v[ret->n++] = arena_dup(a, word)) == NULL)
-      return -1;
-  return ret->v ? 0 : -1;
-}
-
+/* The `scope` of a registration is what the client meant to ask for when it registered.  It is no
+ * bound: a client that steps up asks for what a 403 has told it later. */
 struct oauth_client *client_make(enum client_kind kind, struct str id,
                                  const struct client_metadata *m, struct arena *a)
 {
@@ -81,7 +71,7 @@ struct oauth_client *client_make(enum client_kind kind, struct str id,
   impl->secret = arena_str(a, m->secret);
   impl->keys = arena_str(a, m->keys);
   if (c->id == NULL || c->name == NULL || c->redirect_uris.v == NULL ||
-      split_scope(m->scope, a, &c->scopes) < 0 || digest(kind, m, c->digest) < 0)
+      digest(kind, m, c->digest) < 0)
     return NULL;
   return c;
 }

@@ -1,5 +1,6 @@
 """The consent page and its answer: what it says, who may answer it, and what is kept of the answer."""
 
+import json
 import re
 import urllib.parse
 
@@ -377,3 +378,16 @@ def test_a_person_who_may_have_none_of_it_is_told(login_hub, oidc):  # row 117
     back = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page.link('back')).query))
     assert back['error'] == 'access_denied' and back['state'] == app.state
     assert page.link('again') and not hub.audit('login')
+
+
+def test_what_a_client_registered_with_is_no_bound(notes):
+    # clients register with the scope of the first challenge, and step up later
+    body = json.dumps({'redirect_uris': ['https://app.example/cb'], 'token_endpoint_auth_method': 'none',
+                       'scope': 'notes:read'})
+    reply = notes.request('POST', '/register', body=body, headers={'Content-Type': 'application/json'})
+    app = App(notes, reply.json()['client_id'], 'https://app.example/cb', service='notes',
+              scope='notes:read notes:write')
+    person = Person(notes)
+    person.log_in(app)
+    app.code(person.page)
+    assert notes.wait_audit('login')[0]['granted'] == 'notes:read notes:write'
