@@ -81,7 +81,8 @@ static void note(void *arg, const struct store_grant *g)
   if (x->n_ended)
     memcpy(list, x->ended, x->n_ended * sizeof *list);
   x->ended = list;
-  list[x->n_ended++] = (struct store_grant){.issuer = arena_str(x->arena, g->issuer),
+  list[x->n_ended++] = (struct store_grant){.id = arena_str(x->arena, g->id),
+                                            .issuer = arena_str(x->arena, g->issuer),
                                             .subject = arena_str(x->arena, g->subject)};
 }
 
@@ -116,7 +117,7 @@ static int remove_client(struct clients *x)
   if (x->result != STORE_OK)
     return unknown(x);
   for (size_t i = 0; i < x->n_ended; i++)
-    if (store_site_tell(&x->site, x->ended[i].issuer, x->ended[i].subject) < 0)
+    if (store_site_tell(&x->site, &x->ended[i]) < 0)
       status = CLI_FAILED;
   printf("removed, with %u grants\n", x->grants);
   return status;

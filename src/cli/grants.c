@@ -182,7 +182,7 @@ static int revoke_all(struct grants *x)
   if (store_site_run(&x->site, STORE_WRITE, revoke_work, x) < 0)
     return CLI_FAILED;
   for (size_t i = 0; i < x->n; i++)
-    if (store_site_tell(&x->site, x->found[i].issuer, x->found[i].subject) < 0)
+    if (store_site_tell(&x->site, &x->found[i]) < 0)
       status = CLI_FAILED;
   printf("%zu revoked\n", x->n);
   return x->n == 0 ? CLI_FAILED : status;

@@ -77,7 +77,7 @@ int store_site_run(const struct store_site *s, enum store_mode mode, store_work_
   return -1;
 }
 
-int store_site_tell(const struct store_site *s, struct str issuer, struct str subject)
+int store_site_tell(const struct store_site *s, const struct store_grant *g)
 {
   struct err e = {""};
   CLEANUP(buf_done) struct buf command, answer;
@@ -86,9 +86,11 @@ int store_site_tell(const struct store_site *s, struct str issuer, struct str su
   if (access(s->cli->control, F_OK) < 0)
     return 0;
   buf_puts(&command, "revoke ");
-  base64url_encode(&command, issuer);
+  base64url_encode(&command, g->issuer);
   buf_putc(&command, ' ');
-  base64url_encode(&command, subject);
+  base64url_encode(&command, g->subject);
+  buf_putc(&command, ' ');
+  base64url_encode(&command, g->id);
   if (command.failed)
     err_set(&e, "the name is too long");
   else if (control_ask(s->cli->control, command.p, &answer, &e) == 0)

@@ -25,9 +25,11 @@ int store_site_fail(const struct store_site *s, const struct err *e);
 /* WORK at once; -1 after a message. */
 int store_site_run(const struct store_site *s, enum store_mode mode, store_work_fn *work,
                    void *arg);
-/* Has the running daemon forget what it knows of this person, so that the next request asks the
- * store, and streams end.  0 also when no daemon runs; -1 after a message. */
-int store_site_tell(const struct store_site *s, struct str issuer, struct str subject);
+/* G was ended.  Has the running daemon forget what it knows of this person, so that the next
+ * request asks the store, and streams end, and record it.  0 also when no daemon runs; -1 after a
+ * message.
+ */
+int store_site_tell(const struct store_site *s, const struct store_grant *g);
 
 /* ---- output: what strangers named is shown, never obeyed by the terminal */
 

@@ -1,5 +1,5 @@
 /* The control socket: `mcpauth reload` and `mcpauth status` speak to the master here, one command a
- * connection.  A command is a line (`reload`, `status`, `stop`, `revoke ISSUER SUBJECT` in
+ * connection.  A command is a line (`reload`, `status`, `stop`, `revoke ISSUER SUBJECT GRANT` in
  * base64url); the answer is lines of which the last is `ok` or `error: TEXT`.  Who may: root and
  * the daemon's own user (SO_PEERCRED). */
 #ifndef HUB_CONTROL_H

@@ -124,6 +124,7 @@ static void take(struct generation *g, const struct link_packet *p)
   case LINK_QUIT:
   case LINK_SHUTDOWN:
   case LINK_REFUSED_RELOAD:
+  case LINK_REVOKED:
     break; /* ours to say */
   }
 }

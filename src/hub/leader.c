@@ -265,6 +265,9 @@ static void obey(struct leader *ld, const struct link_packet *p)
     crew_drain(ld->crew, p->kind == LINK_QUIT ? WORKER_QUIT : WORKER_DRAIN);
   } else if (p->kind == LINK_REFUSED_RELOAD && ld->audit) {
     record(ld, "reload_failed", (struct str){p->data, p->n});
+  } else if (p->kind == LINK_REVOKED && ld->audit) {
+    if (audit_put(ld->audit, "grant_revoked", "", (struct str){p->data, p->n}, NULL) < 0)
+      log_error("audit: a grant_revoked record could not be written");
   }
 }
 

@@ -30,6 +30,7 @@ enum link_kind {
   LINK_QUIT,           /* the same, and no other generation follows */
   LINK_SHUTDOWN,       /* end now */
   LINK_REFUSED_RELOAD, /* text: what was wrong with a newer configuration, for the audit log */
+  LINK_REVOKED,        /* text: members of the record of a grant that an administrator has ended */
 };
 
 struct link_facts {

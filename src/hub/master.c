@@ -360,19 +360,45 @@ static int watch_signals(struct master *m, struct err *e)
 
 /* ---- the control socket */
 
-/* `mcpauth grants revoke` has ended something of this person in the store: what workers remember of
+/* A word of a command, in base64url; false when it is missing or too long. */
+static bool take_word(struct str *words, char *to, size_t size, struct str *ret)
+{
+  struct str word;
+  size_t n;
+  if (!str_next(words, ' ', &word) || base64url_decode(word, to, size, &n) < 0 || n == 0)
+    return false;
+  *ret = (struct str){to, n};
+  return true;
+}
+
+static void record_revoked(struct master *m, struct str issuer, struct str subject,
+                           struct str grant)
+{
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&b, LINK_DATA_MAX);
+  buf_puts(&b, "\"issuer\":");
+  buf_json(&b, issuer);
+  buf_puts(&b, ",\"subject\":");
+  buf_json(&b, subject);
+  buf_puts(&b, ",\"grant\":");
+  buf_json(&b, grant);
+  if (b.failed || m->serving == NULL ||
+      link_text(m->serving->link.fd, LINK_REVOKED, buf_view(&b)) < 0)
+    log_error("audit: a grant_revoked record could not be written");
+}
+
+/* `mcpauth grants revoke` has ended a grant of this person in the store: what workers remember of
  * her is asked for again, her streams end (row 187). */
 static const char *revoke_person(struct master *m, struct str words)
 {
-  char issuer[LIMIT_ISSUER], subject[LIMIT_SUBJECT];
-  struct str word;
-  size_t n_issuer, n_subject;
-  if (!str_next(&words, ' ', &word) ||
-      base64url_decode(word, issuer, sizeof issuer, &n_issuer) < 0 ||
-      base64url_decode(words, subject, sizeof subject, &n_subject) < 0 || n_issuer == 0 ||
-      n_subject == 0)
-    return "revoke takes an issuer and a subject, each in base64url";
-  shm_revoke(m->shm, (struct str){issuer, n_issuer}, (struct str){subject, n_subject});
+  char issuer_text[LIMIT_ISSUER], subject_text[LIMIT_SUBJECT], grant_text[LIMIT_SUBJECT];
+  struct str issuer, subject, grant;
+  if (!take_word(&words, issuer_text, sizeof issuer_text, &issuer) ||
+      !take_word(&words, subject_text, sizeof subject_text, &subject) ||
+      !take_word(&words, grant_text, sizeof grant_text, &grant))
+    return "revoke takes an issuer, a subject and a grant, each in base64url";
+  shm_revoke(m->shm, issuer, subject);
+  record_revoked(m, issuer, subject, grant);
   return NULL;
 }
 

@@ -41,6 +41,7 @@ def test_a_revoked_grant_is_out_at_once(hub_):
         assert hub_.cli('grants', 'revoke', grant['id'], check=True).stdout == '1 revoked\n'
         for _ in range(4):
             assert hub_.call('/notes', token=tokens['access_token']).status == 401
+        assert hub_.wait_audit('grant_revoked', grant=grant['id'])[0]['subject'] == 'u-1001'
         assert error(refresh(hub_, tokens['refresh_token'])) == 'invalid_grant'
     assert grants(hub_) == [] and len(grants(hub_, '--all')) == 5
 

@@ -393,8 +393,8 @@ static void test_a_damaged_ring_is_refused_and_left_as_it_is(void **state)
       "[]",
       "{\"version\":2}",
       "{\"version\":1,\"name\":\"00112233445566778899aabbccddeeff\",\"sealing\":[],\"signing\":[]}",
-      "{\"version\":1,\"name\":\"00112233445566778899aabbccddeeff\",\"sealing\":[{\"id\":1,"
-      "\"created_at\":1,\"from\":1,\"key\":\"AAAA\"}],\"signing\":[]}"};
+      ("{\"version\":1,\"name\":\"00112233445566778899aabbccddeeff\",\"sealing\":[{\"id\":1,"
+       "\"created_at\":1,\"from\":1,\"key\":\"AAAA\"}],\"signing\":[]}")};
   for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
     write_ring(texts[i], 0600);
     refused("keys.ring");
