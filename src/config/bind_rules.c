@@ -174,16 +174,18 @@ static void take_kind(struct binder *b, struct config_service *v, enum rule_kind
     report_error(b->f, v->at, "service '%s' has more than %d lines of '%s'", v->name, LIMIT_RULES,
                  rule_kind_name(kind));
   struct config_rule *rules = bind_alloc(b, n, sizeof *rules);
-  if (rules == NULL)
+  struct pattern_key *keys = bind_alloc(b, n, sizeof *keys);
+  if (rules == NULL || keys == NULL)
     return;
   n = 0;
   for (size_t l = 0; l < 2; l++)
     for (size_t i = 0; i < lists[l]->n; i++)
       if (lists[l]->v[i].kind == kind) {
         rules[n] = lists[l]->v[i];
+        keys[n] = pattern_key_of(&rules[n].pattern);
         rules[n++].hub = l == 0;
       }
-  v->rules[kind] = (struct config_rules){rules, n};
+  v->rules[kind] = (struct config_rules){rules, keys, n};
 }
 
 void rules_of_service(struct binder *b, struct config_service *v, const struct rule_list *own)

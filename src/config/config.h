@@ -95,6 +95,13 @@ struct config_pattern {
   size_t prefix; /* bytes before the first '*' */
 };
 
+/* What most items fail at: how a pattern begins and ends, and how long its items are at least. */
+struct pattern_key {
+  uint64_t head, head_mask, tail, tail_mask;
+  size_t least;
+  bool exact; /* and at most */
+};
+
 enum condition_kind {
   CONDITION_ALL = 1,
   CONDITION_ANY,
@@ -153,6 +160,7 @@ struct config_rule {
 /* In order: the first that matches decides. */
 struct config_rules {
   const struct config_rule *v;
+  const struct pattern_key *keys; /* of each */
   size_t n;
 };
 

@@ -256,6 +256,53 @@ bool pattern_match(const struct config_pattern *p, enum rule_kind kind, struct s
   return kind == RULE_RESOURCE ? uri_match(p->text, item) : glob_match(p->text, item);
 }
 
+/* The first and the last 8 bytes of S as numbers that can be compared under a mask: a shorter S
+ * leaves zeros behind its first and in front of its last. */
+static uint64_t first_bytes(struct str s)
+{
+  unsigned char v[8] = {0};
+  uint64_t word;
+  if (s.n)
+    memcpy(v, s.p, s.n < 8 ? s.n : 8);
+  memcpy(&word, v, sizeof word);
+  return word;
+}
+
+static uint64_t last_bytes(struct str s)
+{
+  unsigned char v[8] = {0};
+  size_t n = s.n < 8 ? s.n : 8;
+  uint64_t word;
+  if (n)
+    memcpy(v + 8 - n, s.p + s.n - n, n);
+  memcpy(&word, v, sizeof word);
+  return word;
+}
+
+struct pattern_probe pattern_probe_of(struct str item)
+{
+  return (struct pattern_probe){first_bytes(item), last_bytes(item), item.n};
+}
+
+struct pattern_key pattern_key_of(const struct config_pattern *p)
+{
+  static const char ones[8] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  struct str head = str_slice(p->text, 0, p->prefix), tail = p->text;
+  size_t stars = 0;
+  for (size_t i = 0; i < p->text.n; i++)
+    if (p->text.p[i] == '*') {
+      stars++;
+      tail = str_slice(p->text, i + 1, p->text.n);
+    }
+  size_t of_head = head.n < 8 ? head.n : 8, of_tail = tail.n < 8 ? tail.n : 8;
+  return (struct pattern_key){.head = first_bytes(head),
+                              .head_mask = first_bytes((struct str){ones, of_head}),
+                              .tail = last_bytes(tail),
+                              .tail_mask = last_bytes((struct str){ones, of_tail}),
+                              .least = p->text.n - stars,
+                              .exact = stars == 0};
+}
+
 bool pattern_match_value(const struct config_pattern *p, struct str value)
 {
   return match(p->text, value);

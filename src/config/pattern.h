@@ -28,6 +28,19 @@ bool pattern_match_value(const struct config_pattern *p, struct str value);
 /* Whether VALUE has no '.' or '..' as a path segment, no '%' and no control byte: a program could
  * take it for something else than a glob says. */
 bool pattern_value_plain(struct str value);
+/* The same for many patterns: one that does not agree with the item's probe does not match it. */
+struct pattern_key pattern_key_of(const struct config_pattern *p);
+struct pattern_probe {
+  uint64_t head, tail; /* the first and last 8 bytes */
+  size_t n;
+};
+struct pattern_probe pattern_probe_of(struct str item);
+static inline bool pattern_agrees(const struct pattern_key *k, const struct pattern_probe *item)
+{
+  return item->n >= k->least && (!k->exact || item->n == k->least) &&
+         ((item->head ^ k->head) & k->head_mask) == 0 &&
+         ((item->tail ^ k->tail) & k->tail_mask) == 0;
+}
 /* Whether every item that INNER matches is matched by OUTER; may miss some that are. */
 bool pattern_covers(const struct config_pattern *outer, enum rule_kind kind,
                     const struct config_pattern *inner);

@@ -57,9 +57,11 @@ static struct step step_rule(const struct world *w, const struct config_rule *r)
 static const struct config_rule *first_match(const struct config_rules *rules, enum rule_kind kind,
                                              struct str item)
 {
+  struct pattern_probe probe = pattern_probe_of(item);
   bool plain = rules->n && pattern_plain(kind, item);
   for (size_t i = 0; i < rules->n; i++)
-    if (pattern_match(&rules->v[i].pattern, kind, item, plain))
+    if (pattern_agrees(&rules->keys[i], &probe) &&
+        pattern_match(&rules->v[i].pattern, kind, item, plain))
       return &rules->v[i];
   return NULL;
 }
