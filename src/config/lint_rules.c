@@ -22,8 +22,8 @@ static void lint_unreachable(struct binder *b, const struct config_rules *rules,
     if (!pattern_covers(&first->pattern, r->kind, &r->pattern))
       continue;
     lint_warning(b, "unreachable-rule", r->at,
-                 "this line never decides: '%s' at %s:%u matches all that it matches",
-                 first->pattern.text.p, first->at.file, first->at.line);
+                 "this line never decides: '%s' at %s:%u:%u matches all that it matches",
+                 first->pattern.text.p, first->at.file, first->at.line, first->at.column);
     return;
   }
 }

@@ -178,11 +178,20 @@ static bool refuses(const struct corpus_case *c)
   return good;
 }
 
-static bool has_warning(const struct config_report *r, const char *lint)
+/* Whether the I-th warning was given: "NAME" or "NAME words of it", at its mark where there is one.
+ */
+static bool has_warning(const struct config_report *r, const struct corpus_case *c, size_t i)
 {
-  for (size_t i = 0; i < r->n; i++)
-    if (r->v[i].lint && strcmp(r->v[i].lint, lint) == 0)
+  size_t name = strcspn(c->want[i], " ");
+  const char *words = c->want[i][name] ? c->want[i] + name + 1 : "";
+  for (size_t k = 0; k < r->n; k++) {
+    const struct config_finding *f = &r->v[k];
+    bool there =
+        i >= c->n_marks || (f->at.line == c->marks[i].line && f->at.column == c->marks[i].column);
+    if (there && f->lint && strlen(f->lint) == name && strncmp(f->lint, c->want[i], name) == 0 &&
+        strstr(f->text, words))
       return true;
+  }
   return false;
 }
 
@@ -211,7 +220,7 @@ static bool accepts(const struct corpus_case *c)
   struct config *config = load(v, sources_of(c, v), arena, &r);
   bool good = config && r.errors == 0 && r.warnings == c->n_want;
   for (size_t i = 0; good && i < c->n_want; i++)
-    good = has_warning(&r, c->want[i]);
+    good = has_warning(&r, c, i);
   good = good && prints_itself(config);
   if (!good)
     show(c, &r);
