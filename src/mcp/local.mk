@@ -20,3 +20,5 @@ UNIT_TESTS += tests/unit/test_list
 tests_unit_test_list_SOURCES = tests/unit/test_list.c
 UNIT_TESTS += tests/unit/test_policy
 tests_unit_test_policy_SOURCES = tests/unit/test_policy.c tests/support/fake_modules.h
+UNIT_TESTS += tests/unit/test_methods
+tests_unit_test_methods_SOURCES = tests/unit/test_methods.c
