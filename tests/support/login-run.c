@@ -19,7 +19,9 @@
 struct driver {
   struct loop *loop;
   struct auth *auth;
-  const struct config *config;
+  struct arena *report;
+  struct loader *loader;
+  struct config *config;
   const struct config_provider *provider;
   json_t *answer; /* of the line at work */
 };
@@ -175,15 +177,16 @@ static void serve(struct driver *d)
   free(line);
 }
 
-static void load(struct driver *d, const char *plugins, const char *dir, struct arena *report)
+static void load(struct driver *d, const char *plugins, const char *dir)
 {
   struct err e = {""};
   struct config_report r = {.n = 0};
-  struct loader *loader = loader_new(plugins, &e);
-  if (loader == NULL)
+  d->report = arena_new(MIB(4));
+  d->loader = loader_new(plugins, &e);
+  if (d->loader == NULL || d->report == NULL)
     give_up(e.text);
-  struct config_modules modules = loader_modules(loader);
-  d->config = config_load(dir, &modules, geteuid(), report, &r);
+  struct config_modules modules = loader_modules(d->loader);
+  d->config = config_load(dir, &modules, geteuid(), d->report, &r);
   for (size_t i = 0; i < r.n; i++)
     config_finding_print(&r.v[i], stderr);
   if (d->config == NULL)
@@ -196,7 +199,7 @@ int main(int argc, char **argv)
   struct err e = {""};
   if (argc != 4)
     give_up("usage: login-run PLUGINDIR CONFDIR PROVIDER");
-  load(&d, argv[1], argv[2], arena_new(MIB(4)));
+  load(&d, argv[1], argv[2]);
   for (size_t i = 0; i < d.config->n_providers; i++)
     if (strcmp(d.config->providers[i].name, argv[3]) == 0)
       d.provider = &d.config->providers[i];
@@ -213,5 +216,8 @@ int main(int argc, char **argv)
   jobs_free(jobs, 1000);
   fetcher_free(fetcher);
   loop_free(d.loop);
+  config_free(d.config);
+  loader_free(d.loader);
+  arena_free(d.report);
   return 0;
 }
