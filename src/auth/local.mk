@@ -30,7 +30,10 @@ libcore_a_SOURCES += \
   src/auth/identify.c src/auth/identify.h \
   src/auth/call.c src/auth/call.h src/auth/wait.c \
   src/auth/host.c src/auth/host.h src/auth/instance.c \
-  src/auth/host_login.c src/auth/login.c src/auth/login.h src/auth/host_oauth.c src/auth/openid.c
+  src/auth/host_login.c src/auth/login.c src/auth/login.h src/auth/host_oauth.c src/auth/openid.c \
+  src/auth/form.c src/auth/form.h
+UNIT_TESTS += tests/unit/test_form
+tests_unit_test_form_SOURCES = tests/unit/test_form.c
 UNIT_TESTS += tests/unit/test_login
 tests_unit_test_login_SOURCES = tests/unit/test_login.c tests/unit/fakes.c tests/unit/fakes.h
 libcore_a_SOURCES += src/auth/host_text.c
