@@ -133,6 +133,20 @@ static const char *many(const char *issuer, size_t *ret_n)
   return NULL;
 }
 
+/* What the hub itself says to the authorization endpoint. */
+static const char *const reserved[] = {
+    "client_id", "redirect_uri",   "response_type",         "state",     "nonce",
+    "scope",     "code_challenge", "code_challenge_method", "login_hint"};
+
+static int check_parameters(const struct config *c, struct mcpauth_instance *self)
+{
+  const struct mcpauth_list ours = {sizeof reserved / sizeof *reserved, reserved};
+  for (size_t i = 0; i < c->parameters.n; i += 2)
+    if (has(ours, c->parameters.v[i]))
+      return host->report(self, "parameters", "'%s' is the hub's to say", c->parameters.v[i]);
+  return 0;
+}
+
 static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config)
 {
   const struct config *c = config;
@@ -157,7 +171,7 @@ static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, co
         strpbrk(c->map.v[i + 1] + 1, "/~") || strcmp(c->map.v[i + 1], "/account") == 0)
       return host->report(self, "map", "'%s' must be a JSON pointer, and '%s' a / and a name",
                           c->map.v[i], c->map.v[i + 1]);
-  return 0;
+  return check_parameters(c, self);
 }
 
 /* BEFORE, TENANT and what comes behind the N bytes at AT in ISSUER. */
@@ -426,6 +440,19 @@ static const char *scope_of(struct mcpauth_request *rq, const struct config *c,
   return scope;
 }
 
+/* What `parameters` say of it, and that the person must show who she is. */
+static const char *prompt_of(struct mcpauth_request *rq, const struct config *c)
+{
+  const char *said = NULL;
+  bool again = host->login(rq)->again;
+  for (size_t i = 0; i < c->parameters.n; i += 2)
+    if (strcmp(c->parameters.v[i], "prompt") == 0)
+      said = c->parameters.v[i + 1];
+  if (said == NULL || !again)
+    return again ? "login" : said;
+  return host->text(rq, "login %s", said);
+}
+
 static enum mcpauth_result begin_at(struct mcpauth_request *rq, void *arg,
                                     enum mcpauth_result result,
                                     const struct mcpauth_claims *document)
@@ -434,7 +461,7 @@ static enum mcpauth_result begin_at(struct mcpauth_request *rq, void *arg,
   const struct mcpauth_login *l = host->login(rq);
   const char *v[PARAMETERS] = {
       "scope",  scope_of(rq, c, document), "nonce", l->nonce, "login_hint", l->login_hint,
-      "prompt", l->again ? "login" : NULL};
+      "prompt", prompt_of(rq, c)};
   struct mcpauth_list more = {8, v};
   const char *endpoint = text(document, "/authorization_endpoint");
   if (result != MCPAUTH_OK)
@@ -442,8 +469,12 @@ static enum mcpauth_result begin_at(struct mcpauth_request *rq, void *arg,
   if (endpoint == NULL || v[1] == NULL)
     return host->refuse(rq, MCPAUTH_UNAVAIL, MCPAUTH_WHY_NONE,
                         "the metadata has no authorization_endpoint");
-  for (size_t i = 0; i < c->parameters.n && more.n < PARAMETERS; i++)
+  for (size_t i = 0; i < c->parameters.n && more.n + 1 < PARAMETERS; i += 2) {
+    if (strcmp(c->parameters.v[i], "prompt") == 0)
+      continue;
     v[more.n++] = c->parameters.v[i];
+    v[more.n++] = c->parameters.v[i + 1];
+  }
   return host->authorize(rq, endpoint, c->client_id, &more);
 }
 

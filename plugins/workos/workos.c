@@ -84,6 +84,21 @@ static bool has(struct mcpauth_list list, const char *word)
   return false;
 }
 
+/* What the hub itself says to the authorization endpoint. */
+static const char *const reserved[] = {
+    "client_id",  "redirect_uri", "response_type",   "state",
+    "nonce",      "scope",        "code_challenge",  "code_challenge_method",
+    "login_hint", "prompt",       "organization_id", "connection_id"};
+
+static int check_parameters(const struct config *c, struct mcpauth_instance *self)
+{
+  const struct mcpauth_list ours = {sizeof reserved / sizeof *reserved, reserved};
+  for (size_t i = 0; i < c->parameters.n; i += 2)
+    if (has(ours, c->parameters.v[i]))
+      return host->report(self, "parameters", "'%s' is the hub's to say", c->parameters.v[i]);
+  return 0;
+}
+
 static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config)
 {
   const struct config *c = config;
@@ -104,7 +119,7 @@ static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, co
     if (c->map.v[i][0] != '/' || c->map.v[i + 1][0] != '/')
       return host->report(self, "map", "'%s' and '%s' must begin with /", c->map.v[i],
                           c->map.v[i + 1]);
-  return 0;
+  return check_parameters(c, self);
 }
 
 static int start(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config,

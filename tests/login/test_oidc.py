@@ -54,6 +54,12 @@ def test_the_browser_is_sent_with_state_nonce_and_pkce(corp, oidc):  # row 101
     assert q['audience'] == 'https://api.example.com'
 
 
+def test_a_prompt_of_ones_own_goes_along_with_ours(corp):
+    p = corp('parameters prompt consent')
+    ask = lambda **kw: dict(urllib.parse.parse_qsl(p.begin(**kw)['redirect'].partition('?')[2]))['prompt']
+    assert ask() == 'consent' and ask(again=True) == 'login consent'
+
+
 @pytest.mark.parametrize('more, scope', [
     ('offline off', 'openid profile email'),
     ('request_scope openid groups', 'openid groups offline_access'),
@@ -433,6 +439,7 @@ def test_own_tokens_are_told_to_be_a_risk(corp):
     ('client_key file:{dir}/secret', 'one of client_secret and client_key'),
     ('tenants t-1', 'of many tenants'),
     ('subject_claim sub', 'begins with /'),
+    ('parameters state x', 'is the hub'),
     ('map a /b', 'must be a JSON pointer'),
     ('map /a /account', 'a / and a name'),
 ])

@@ -180,6 +180,7 @@ def test_a_forged_token_is_refused(hub_at, workos):
     ('leeway 1s', '', 'client_id and client_secret, or'), ('client_id x', '', 'go together'),
     ('external on', 'own_tokens on', 'needs a client_id'),
     (LOGIN, 'request_scope email', 'openid must be asked for'), (LOGIN, 'organization example', 'is no id of'),
+    (LOGIN, 'parameters organization_id org_2', 'is the hub'),
     (LOGIN, 'map role /x', 'must begin with /')])
 def test_options_that_do_not_fit_are_refused_with_the_reason(hub_at, login, more, words):
     with pytest.raises(ConfigRefused, match=words):
