@@ -7,7 +7,7 @@ EXTRA_DIST += pytest.ini
 dist-hook: dist-tests
 dist-tests:
 	cp -p $(top_srcdir)/check $(distdir)/check
-	cd $(top_srcdir) && find tests \( -name '*.py' -o -name '*.mjs' -o -path 'tests/fuzz/corpus/*' -o -path tests/stack/check -o -path tests/gate/check -o -path tests/rules/check \) -type f \
+	cd $(top_srcdir) && find tests \( -name '*.py' -o -name '*.mjs' -o -path 'tests/fuzz/corpus/*' -o -path tests/stack/check -o -path tests/gate/check -o -path tests/rules/check -o -path 'tests/conform/*' -o -path 'tests/abi/*' \) -type f \
 	  | tar -cf - -T - | tar -xf - -C $(abs_top_builddir)/$(distdir)
 .PHONY: dist-tests
 
