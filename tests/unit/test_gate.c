@@ -222,8 +222,8 @@ static void test_what_is_json_is_taken(void **state)
       "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\"",
       "\"\\ud83d\\ude00\"",
       "\"\x7f\"",
-      "\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f"
-      "\xbf\xbf\"",
+      ("\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f"
+       "\xbf\xbf\""),
       "[]",
       "{}",
       " [ ] ",
@@ -342,8 +342,8 @@ static void test_a_protocol_name_that_stands_twice_is_refused(void **state)
       "{\"jsonrpc\":\"2.0\",\"method\":\"p\",\"params\":{\"_meta\":{"
       "\"io.modelcontextprotocol/protocolVersion\":\"a\","
       "\"io.modelcontextprotocol\\/protocolVersion\":\"b\"}}}",
-      "{\"jsonrpc\":\"2.0\",\"method\":\"p\",\"params\":{\"notifications\":{\"taskIds\":[],"
-      "\"taskIds\":[]}}}",
+      ("{\"jsonrpc\":\"2.0\",\"method\":\"p\",\"params\":{\"notifications\":{\"taskIds\":[],"
+       "\"taskIds\":[]}}}"),
       "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{},\"result\":{}}",
   };
   (void)state;

@@ -200,8 +200,8 @@ static void test_what_looks_like_a_name_matches_no_glob(void **state)
       "delete:note",
       "d\xd0\xb5lete_note",
       "",
-      "delete_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
+      ("delete_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")};
   (void)state;
   load(SERVICE("tool * allow; prompt * allow"));
   for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
