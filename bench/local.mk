@@ -9,9 +9,11 @@ bench_store_bench_SOURCES = bench/store-bench.c
 bench_policy_bench_SOURCES = bench/policy-bench.c tests/support/fake_modules.h
 CLEANFILES += $(EXTRA_PROGRAMS)
 EXTRA_DIST += bench/bench.py bench/gateway.mjs bench/haproxy.cfg.in bench/nginx.conf.in bench/README.md
+EXTRA_DIST += bench/oauth.py
 bench: all bench/upstream$(EXEEXT) bench/hold$(EXEEXT) bench/store-bench$(EXEEXT) bench/policy-bench$(EXEEXT)
 	cd $(top_srcdir) && tools/setup-debian --bench
 	/usr/bin/python3 $(srcdir)/bench/bench.py --build $(abs_top_builddir) $(BENCHFLAGS)
 	bench/store-bench$(EXEEXT)
 	bench/policy-bench$(EXEEXT)
+	/usr/bin/python3 $(srcdir)/bench/oauth.py
 .PHONY: bench

@@ -7,6 +7,7 @@
 #include "oauth/json_text.h"
 #include "oauth/token_text.h"
 #include "ops/callers.h"
+#include "ops/metrics.h"
 #include "util/clock.h"
 #include "util/json.h"
 
@@ -103,6 +104,7 @@ static void answer(struct oauth_exchange *x, const struct registration *r)
     return;
   }
   record(x, r);
+  metric_add(METRIC_CLIENTS_REGISTERED, 1);
   exchange_json(x, 201, buf_view(&b));
 }
 

@@ -2,6 +2,7 @@
 #include "oauth/token.h"
 
 #include "oauth/json_text.h"
+#include "ops/metrics.h"
 #include "ops/shm.h"
 
 static const struct token_grant *const grants[] = {&token_code, &token_refresh, &token_client,
@@ -27,6 +28,7 @@ void token_refuse(struct token_run *r, int status, const char *error, const char
                   const char *why)
 {
   r->own = NULL;
+  metric_add(status == 503 ? METRIC_TOKENS_UNDECIDED : METRIC_TOKENS_REFUSED, 1);
   exchange_waited(r->x);
   record_refusal(r, status, why);
   exchange_error(r->x, status, error, description);
@@ -54,6 +56,7 @@ void token_record_replay(struct oauth_exchange *x, const char *what, const struc
   record_member(&b, "subject", g->subject);
   record_member(&b, "service", g->service);
   exchange_record(x, "grant_replayed", &b);
+  metric_add(METRIC_GRANTS_REPLAYED, 1);
   if (x->oauth->o.shm)
     shm_revoke(x->oauth->o.shm, g->issuer, g->subject);
 }
@@ -93,6 +96,7 @@ static void written(struct audit_ticket *t, bool ok)
   struct token_run *r = container_of(t, struct token_run, ticket);
   r->recording = false;
   exchange_waited(r->x);
+  metric_add(ok ? METRIC_TOKENS_ISSUED : METRIC_TOKENS_UNDECIDED, 1);
   if (ok)
     exchange_json(r->x, 200, r->body);
   else

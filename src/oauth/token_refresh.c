@@ -8,6 +8,7 @@
 #include "oauth/refresh.h"
 #include "oauth/scopes.h"
 #include "ops/log.h"
+#include "ops/metrics.h"
 #include "ops/shm.h"
 #include "util/clock.h"
 
@@ -136,6 +137,7 @@ static void finished(void *arg, bool stored)
     record_end(f, "grant_ended", f->ended);
     end_invalid(f, f->ended);
   } else if (f->result == STORE_REPLAYED) {
+    metric_add(METRIC_GRANTS_REPLAYED, 1);
     record_end(f, "grant_replayed", "a refresh token was used again after the grace");
     end_invalid(f, "replayed: the grant has been revoked");
   } else if (f->rotate && (f->result == STORE_OK || f->result == STORE_AGAIN))

@@ -57,6 +57,16 @@
   X(METRIC_LOGINS_FINISHED, counter, "mcpauth_logins_total", "step=\"finished\"",                  \
     "Logins of people")                                                                            \
   X(METRIC_LOGINS_FAILED, counter, "mcpauth_logins_total", "step=\"failed\"", "Logins of people")  \
+  X(METRIC_TOKENS_ISSUED, counter, "mcpauth_tokens_total", "result=\"issued\"",                    \
+    "Requests for tokens")                                                                         \
+  X(METRIC_TOKENS_REFUSED, counter, "mcpauth_tokens_total", "result=\"refused\"",                  \
+    "Requests for tokens")                                                                         \
+  X(METRIC_TOKENS_UNDECIDED, counter, "mcpauth_tokens_total", "result=\"undecided\"",              \
+    "Requests for tokens")                                                                         \
+  X(METRIC_GRANTS_REPLAYED, counter, "mcpauth_grants_replayed_total", "",                          \
+    "Logins ended because a code or refresh token was used again")                                 \
+  X(METRIC_CLIENTS_REGISTERED, counter, "mcpauth_clients_registered_total", "",                    \
+    "Clients that registered")                                                                     \
   X(METRIC_RELOADS, counter, "mcpauth_reloads_total", "result=\"ok\"", "Reloads")                  \
   X(METRIC_RELOADS_FAILED, counter, "mcpauth_reloads_total", "result=\"failed\"", "Reloads")       \
   X(METRIC_WORKERS, gauge, "mcpauth_workers", "", "Workers that serve")                            \
