@@ -291,7 +291,8 @@ static int fill(struct authorize *a)
   t->service = str_of(a->service->name);
   t->scopes = scopes_text(&a->scopes.offered, arena);
   t->refused = scopes_text(&a->scopes.refused, arena);
-  t->again = params_get(p, "prompt").p != NULL;
+  struct str prompt = params_get(p, "prompt");
+  t->again = authorize_has_word(prompt, "login") || authorize_has_word(prompt, "select_account");
   if (hint.n <= LIMIT_LOGIN_HINT)
     t->hint = hint;
   return t->scopes.p && t->refused.p ? transaction_id(arena, &t->id) : -1;

@@ -37,9 +37,8 @@ struct authorize_error authorize_protocol(const struct params *p,
 /* The service that `resource` means, or the only one there is. */
 struct authorize_error authorize_service(const struct config *c, const struct params *p,
                                          const struct config_service **ret);
-/* Whether RESOURCE names the service: lower case scheme and host, without the default port and one
- * slash at the end (RFC 8707; the issue's normalisation). */
-bool authorize_resource_is(struct str resource, const struct config_service *s);
+/* Whether the blank-separated LIST has WORD. */
+bool authorize_has_word(struct str list, const char *word);
 
 /* The instances through which a person can log in at S, in the order of its stack; at most MAX. */
 size_t authorize_providers(const struct config_service *s, const struct config_provider **ret,

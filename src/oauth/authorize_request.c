@@ -3,6 +3,7 @@
 
 #include "auth/login.h"
 #include "oauth/authorize.h"
+#include "oauth/resource.h"
 #include "util/redirect.h"
 
 /* ---- the redirect URI (rows 84, 86, 88) */
@@ -63,8 +64,7 @@ static bool is_challenge(struct str s)
   return s.n == 43;
 }
 
-/* Whether the blank-separated LIST has WORD. */
-static bool has_word(struct str list, const char *word)
+bool authorize_has_word(struct str list, const char *word)
 {
   struct str w;
   while (str_next(&list, ' ', &w))
@@ -94,40 +94,12 @@ struct authorize_error authorize_protocol(const struct params *p, const struct o
     return refuse("invalid_request", "code_challenge_method must be S256.");
   if (!is_challenge(params_get(p, "code_challenge")))
     return refuse("invalid_request", "code_challenge is no base64url of a SHA-256.");
-  if (has_word(params_get(p, "prompt"), "none"))
+  if (authorize_has_word(params_get(p, "prompt"), "none"))
     return refuse("interaction_required", "Nobody is signed in without being asked here.");
   return (struct authorize_error){NULL, NULL, false};
 }
 
 /* ---- the service */
-
-/* TEXT is NORMAL but for capitals in scheme and host, the default port, and one slash at the end.
- * NORMAL, from the configuration, has none of these. */
-static bool same_resource(struct str text, struct str normal, bool https)
-{
-  size_t scheme = https ? 8 : 7;
-  struct str rest = str_slice(text, scheme, text.n), want = str_slice(normal, scheme, normal.n);
-  if (!str_ieq(str_slice(text, 0, scheme), str_slice(normal, 0, scheme)))
-    return false;
-  size_t host = str_chr(want, '/');
-  if (!str_ieq(str_slice(rest, 0, host), str_slice(want, 0, host)))
-    return false;
-  rest = str_slice(rest, host, rest.n);
-  want = str_slice(want, host, want.n);
-  const char *port = https ? ":443" : ":80";
-  struct str after = str_slice(rest, strlen(port), rest.n);
-  if (str_starts(rest, port) && (after.n == 0 || after.p[0] == '/'))
-    rest = after;
-  if (rest.n == want.n + 1 && rest.p[rest.n - 1] == '/')
-    rest.n--;
-  return str_eq(rest, want);
-}
-
-bool authorize_resource_is(struct str resource, const struct config_service *s)
-{
-  struct str normal = str_of(s->resource);
-  return same_resource(resource, normal, str_starts(normal, "https://"));
-}
 
 size_t authorize_providers(const struct config_service *s, const struct config_provider **ret,
                            size_t max)
@@ -173,7 +145,7 @@ struct authorize_error authorize_service(const struct config *c, const struct pa
   if (params_count(p, "resource") > 1)
     return refuse("invalid_target", "One resource a login: several were sent.");
   for (size_t i = 0; resource.p && i < c->n_services && !found; i++)
-    if (authorize_resource_is(resource, &c->services[i]))
+    if (resource_is(resource, &c->services[i]))
       found = &c->services[i];
   if (resource.p && found == NULL)
     return refuse("invalid_target", "resource is no service of this hub.");

@@ -72,7 +72,8 @@ void callback_mark(struct arrival *v)
     m->v = v;
     memcpy(m->bytes, v->t.id.p, TRANSACTION_ID);
     m->id = (struct str){m->bytes, TRANSACTION_ID};
-    m->expires_at = v->t.expires_at;
+    /* As long as the same form could bring another state. */
+    m->expires_at = clock_wall() + TRANSACTION_FORM_S + TRANSACTION_STATE_S;
     m->task = store_submit(v->x->oauth->o.store, STORE_WRITE, mark_work, mark_done, free, m);
   }
   if (m == NULL || m->task == NULL) {

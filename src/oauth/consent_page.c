@@ -83,6 +83,12 @@ static void words(struct page *p, const struct config_scope *scope)
   buf_puts(&p->b, " <code>");
   html_text(&p->b, str_of(scope->name));
   buf_puts(&p->b, "</code>");
+  /* Who she is, is known after she has signed in. */
+  if (scope->entitled) {
+    buf_puts(&p->b, " <small>");
+    text_html(&p->b, p->language, TEXT_IF_ENTITLED, NULL, 0);
+    buf_puts(&p->b, "</small>");
+  }
 }
 
 static void fixed_scopes(struct page *p, const struct consent *c)

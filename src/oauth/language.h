@@ -54,6 +54,7 @@ const char *language_tag(enum language l);
   X(TEXT_SCOPES_NONE, "Use the service, as you may.", "在您的权限范围内使用此服务。")              \
   X(TEXT_NOT_OFFERED,                                                                              \
     "It has also asked for what is not given here:", "它还请求了此处不提供的权限：")               \
+  X(TEXT_IF_ENTITLED, "only if your account may have it", "仅当您的账户有此权限时")                \
   X(TEXT_REMEMBER, "Do not ask again for this application in this browser",                        \
     "在此浏览器中不再就此应用程序询问")                                                            \
   X(TEXT_ALLOW, "Allow and sign in", "允许并登录")                                                 \

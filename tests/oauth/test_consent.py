@@ -364,6 +364,7 @@ def test_a_scope_is_given_to_those_who_may_hold_it(login_hub, oidc, who, granted
     hub = login_hub(conf=ADMIN)
     oidc.signed_in = who
     app, person = App(hub, 'app', 'https://app.example/cb', service='notes', scope='notes:read notes:purge'), Person(hub)
+    assert person.get(app.url()).text.count('only if your account may have it') == 1
     person.log_in(app)
     app.code(person.page)
     assert hub.wait_audit('login')[0]['granted'] == granted
@@ -391,3 +392,11 @@ def test_what_a_client_registered_with_is_no_bound(notes):
     person.log_in(app)
     app.code(person.page)
     assert notes.wait_audit('login')[0]['granted'] == 'notes:read notes:write'
+
+
+@pytest.mark.parametrize('prompt, again', [('login', True), ('select_account', True), ('consent', False)])
+def test_a_prompt_for_the_person_goes_on_to_the_provider(app, person, oidc, prompt, again):
+    person.get(app.url(prompt=prompt))
+    person.allow()
+    person.go_on()
+    assert ('prompt' in oidc.asked('/authorize')[0].params) == again

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "oauth/authorize.h"
+#include "oauth/resource.h"
 
 #define GOOD_TYPE      "response_type=code"
 #define GOOD_CHALLENGE "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -126,7 +127,7 @@ static void test_a_resource_is_compared_after_normalisation(void **state) /* row
   (void)state;
   for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
     struct config_service s = {.resource = resources[i].own};
-    if (authorize_resource_is(str_of(resources[i].resource), &s) != resources[i].same)
+    if (resource_is(str_of(resources[i].resource), &s) != resources[i].same)
       fail_msg("%s and %s", resources[i].own, resources[i].resource);
   }
 }
