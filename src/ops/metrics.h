@@ -67,6 +67,11 @@
     "Logins ended because a code or refresh token was used again")                                 \
   X(METRIC_CLIENTS_REGISTERED, counter, "mcpauth_clients_registered_total", "",                    \
     "Clients that registered")                                                                     \
+  X(METRIC_STORE_COMMITS, counter, "mcpauth_store_commits_total", "result=\"ok\"",                 \
+    "Transactions of the store, each for all that waited")                                         \
+  X(METRIC_STORE_FAILURES, counter, "mcpauth_store_commits_total", "result=\"failed\"",            \
+    "Transactions of the store, each for all that waited")                                         \
+  X(METRIC_STORE_WAITING, gauge, "mcpauth_store_waiting", "", "Pieces of work for the store")      \
   X(METRIC_RELOADS, counter, "mcpauth_reloads_total", "result=\"ok\"", "Reloads")                  \
   X(METRIC_RELOADS_FAILED, counter, "mcpauth_reloads_total", "result=\"failed\"", "Reloads")       \
   X(METRIC_WORKERS, gauge, "mcpauth_workers", "", "Workers that serve")                            \

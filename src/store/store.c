@@ -17,6 +17,8 @@
 
 #include "ops/daemon_lock.h"
 #include "ops/log.h"
+#include "ops/metrics.h"
+#include "ops/shm.h"
 #include "store/sqlite.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -246,6 +248,8 @@ static void on_batch(void *arg)
 {
   struct channel *c = arg;
   struct store_task *batch = c->batch;
+  if (c->mode == STORE_WRITE)
+    metric_add(c->failing ? METRIC_STORE_FAILURES : METRIC_STORE_COMMITS, 1);
   c->batch = NULL;
   c->running = false;
   if (c->waiting)
@@ -267,6 +271,11 @@ static void on_batch_released(void *arg)
   finish_all(batch);
 }
 
+static void count_waiting(const struct store *s)
+{
+  metric_set(METRIC_STORE_WAITING, (int64_t)(s->reader.n_waiting + s->writer.n_waiting));
+}
+
 static struct store_task *take(struct channel *c)
 {
   struct store_task *batch = NULL, **end = &batch;
@@ -281,6 +290,7 @@ static struct store_task *take(struct channel *c)
   }
   if (c->waiting == NULL)
     c->end = &c->waiting;
+  count_waiting(c->store);
   return batch;
 }
 
@@ -317,6 +327,7 @@ struct store_task *store_submit(struct store *s, enum store_mode mode, store_wor
   *c->end = t;
   c->end = &t->next;
   c->n_waiting++;
+  count_waiting(s);
   if (!c->running)
     loop_defer(s->loop, &c->kick);
   return t;
@@ -332,6 +343,7 @@ static void unqueue(struct store_task *t)
   if (t->next == NULL)
     c->end = at;
   c->n_waiting--;
+  count_waiting(c->store);
 }
 
 void store_cancel(struct store_task *t)
