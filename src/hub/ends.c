@@ -1,10 +1,11 @@
 /* When an open stream must end (row 80).
  *
- *   revoked      its person was revoked or blocked: the epoch in the shared page is another
- *   refused      a file of a provider changed, and the stack does not grant it any more
- *   reloaded     a later generation decides access to its service otherwise
- *   expired      it stands open without an end of its own, and neither the credential that opened
- * it nor one shown on its session since is still good
+ * revoked: its person was revoked or blocked; the epoch in the shared page is another.
+ * refused: a file of a provider changed, and the stack does not grant it any more.
+ * reloaded: a later generation decides access to its service otherwise.
+ * expired: it stands open without an end of its own, neither the credential that opened it nor one
+ * shown on its session since is still good, and no reply to a call that was admitted is still to
+ * come on it (the older transport).
  *
  * A stream ends at an event boundary with a whole body.  One whose upstream stays within an event
  * for END_GRACE_MS ends all the same: clients drop an event that has no end.
@@ -139,7 +140,9 @@ static bool expired(struct exchange *x, int64_t now)
 {
   if (!x->op.standing || x->grant == NULL || x->expires_at == 0 || now < x->expires_at)
     return false;
-  return x->session == 0 || now >= caller_session_expiry(x->hub->shm, x->session);
+  return x->session == 0 ||
+         (now >= caller_session_expiry(x->hub->shm, x->session) &&
+          !caller_session_waits(x->hub->shm, x->session, x->service->config->call_limit_ms));
 }
 
 static bool reloaded(struct exchange *x)

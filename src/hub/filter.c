@@ -5,7 +5,7 @@
 enum { SCRATCH_MOST = 1 << 20, SCRATCH_ENOUGH = 1 << 16 };
 
 /* Memory for the rules' answer about one item, used again for the next. */
-static struct arena *scratch(struct hub *h)
+struct arena *hub_scratch(struct hub *h)
 {
   if (h->scratch && arena_size(h->scratch) > SCRATCH_ENOUGH) {
     arena_free(h->scratch);
@@ -21,7 +21,7 @@ static bool show(void *arg, enum list_kind kind, struct str item)
   struct exchange *x = arg;
   const struct config_service *s = x->service->config;
   struct policy_caller who = caller_of(x, x->grant);
-  struct arena *a = scratch(x->hub);
+  struct arena *a = hub_scratch(x->hub);
   if (a == NULL)
     return false;
   switch (kind) {

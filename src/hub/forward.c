@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "ops/callers.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
@@ -350,6 +351,9 @@ static void start_call(struct exchange *x)
       .total_timeout_ms = x->op.standing ? s->stream_max_age_ms : s->call_limit_ms,
   };
   metric_add(METRIC_UPSTREAM_CALLS, 1);
+  x->asked = x->session_endpoint.p && x->gate.kind == GATE_REQUEST;
+  if (x->asked)
+    caller_session_asked(x->hub->shm, x->session);
   x->call = headers && url ? upstream_start(x->hub->pool, &rq, &events, x, &e) : NULL;
   if (x->call == NULL) {
     log_warn("service %s: upstream: %s (request %s)", s->name, e.text, x->rq->id);

@@ -147,7 +147,8 @@ struct exchange {
   struct list *list; /* cuts hidden items out of the reply; NULL: nothing to cut */
   struct sse sse;
   struct buf held; /* bytes before the first event of a GET stream */
-  bool first_event_seen, endpoint_bad;
+  bool first_event_seen, endpoint_bad, endpoint_sealed;
+  bool asked;          /* the reply comes on the session's stream */
   bool first_passes;   /* the first event is too long to be held */
   struct buf endpoint; /* the rewritten first event */
   int64_t last_write_ms;
@@ -275,6 +276,8 @@ int identity_headers(struct exchange *x, struct http_header *out, size_t *ret_n)
 /* Whether the reply is one whose items depend on the caller: sets x->list.  -1: out of memory. */
 int filter_begin(struct exchange *x);
 void filter_done(struct exchange *x);
+/* Memory for a moment: valid until the next call.  NULL: there is none. */
+struct arena *hub_scratch(struct hub *h);
 /* One whole reply; .p NULL when it cannot be filtered. */
 struct str filter_whole(struct exchange *x, struct str reply);
 

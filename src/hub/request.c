@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ops/callers.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
@@ -364,6 +365,8 @@ static void on_finished(void *self, struct http_request *rq)
   metric_add(METRIC_BYTES_OUT, rq->bytes_out);
   if (rq->status >= 200 && rq->status < 600)
     metric_add(METRIC_ANSWERS_2XX + (enum metric)(rq->status / 100 - 2), 1);
+  if (x->asked && (x->upstream_status < 200 || x->upstream_status >= 300))
+    caller_session_answered(x->hub->shm, x->session); /* it was not taken: no reply will come */
   limit_closed(x);
   grant_free(x->grant);
   rq->user = NULL;

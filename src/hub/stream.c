@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "ops/callers.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
@@ -62,6 +63,7 @@ static void first_event(void *arg, const struct sse_event *e)
     log_warn("service %s: endpoint event refused: %s (request %s)", s->name, why.text, x->rq->id);
     x->endpoint_bad = true;
   }
+  x->endpoint_sealed = !x->endpoint_bad;
 }
 
 /* Whether the event that has begun calls itself an endpoint. */
@@ -105,9 +107,22 @@ static bool before_first_event(struct exchange *x, struct str *bytes)
   return true;
 }
 
-static void learn(void *arg, const struct sse_event *e)
+static bool is_reply(struct hub *h, struct str data)
 {
-  task_learn(arg, e->data);
+  struct gate g;
+  struct gate_fault bad;
+  struct arena *a = hub_scratch(h);
+  return a && gate_read(data, a, &g, &bad) == 0 && g.kind == GATE_RESPONSE;
+}
+
+/* A message on a stream that is looked into. */
+static void message(void *arg, const struct sse_event *e)
+{
+  struct exchange *x = arg;
+  if (task_learns(x))
+    task_learn(x, e->data);
+  if (x->endpoint_sealed && is_reply(x->hub, e->data))
+    caller_session_answered(x->hub->shm, x->session);
 }
 
 bool stream_bytes(struct exchange *x, struct str bytes)
@@ -127,7 +142,7 @@ bool stream_bytes(struct exchange *x, struct str bytes)
   }
   if (bytes.n == 0)
     return http_waiting(x->rq) <= LIMIT_STREAM_BUFFER;
-  if (sse_feed(&x->sse, bytes, task_learns(x) ? learn : NULL, x) < 0) {
+  if (sse_feed(&x->sse, bytes, task_learns(x) || x->endpoint_sealed ? message : NULL, x) < 0) {
     break_off(x, "a line of the event stream is too long");
     return true;
   }

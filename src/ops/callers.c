@@ -142,6 +142,7 @@ static struct session *session_take(struct shm *s, uint64_t name)
   atomic_store(&oldest->name, 0);
   atomic_store(&oldest->expires_at, 0);
   atomic_store(&oldest->owner, 0);
+  atomic_store(&oldest->waiting, 0);
   atomic_store_explicit(&oldest->name, name, memory_order_release);
   return oldest;
 }
@@ -176,6 +177,27 @@ bool caller_session_claim(struct shm *s, uint64_t name, uint64_t owner)
   if (owner == 0)
     return atomic_load(&t->owner) == 0;
   return atomic_compare_exchange_strong(&t->owner, &nobody, owner) || nobody == owner;
+}
+
+void caller_session_asked(struct shm *s, uint64_t name)
+{
+  struct session *t = session_of(s, name);
+  atomic_store(&t->asked_ms, clock_mono_ms());
+  atomic_fetch_add(&t->waiting, 1);
+}
+
+void caller_session_answered(struct shm *s, uint64_t name)
+{
+  struct session *t = session_find(s, name);
+  int32_t waiting = t ? atomic_load(&t->waiting) : 0;
+  while (waiting > 0 && !atomic_compare_exchange_weak(&t->waiting, &waiting, waiting - 1)) {
+  }
+}
+
+bool caller_session_waits(struct shm *s, uint64_t name, int64_t most_ms)
+{
+  struct session *t = session_find(s, name);
+  return t && atomic_load(&t->waiting) > 0 && clock_mono_ms() - atomic_load(&t->asked_ms) < most_ms;
 }
 
 /* ---- tasks */

@@ -47,6 +47,12 @@ int64_t caller_session_expiry(struct shm *s, uint64_t name);
  * 0 asks whether it is still nobody's. */
 bool caller_session_claim(struct shm *s, uint64_t name, uint64_t owner);
 
+/* A request was sent whose reply comes on the stream of session NAME; a reply came; whether one is
+ * waited for that was asked for less than MOST_MS ago. */
+void caller_session_asked(struct shm *s, uint64_t name);
+void caller_session_answered(struct shm *s, uint64_t name);
+bool caller_session_waits(struct shm *s, uint64_t name, int64_t most_ms);
+
 /* Tasks belong to whom their id was given first. */
 void caller_task_given(struct shm *s, uint64_t task, uint64_t owner);
 bool caller_task_is(struct shm *s, uint64_t task, uint64_t owner);

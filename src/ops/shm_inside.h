@@ -38,7 +38,9 @@ struct streams {
 struct session {
   _Atomic uint64_t name;
   _Atomic int64_t expires_at, used_ms;
-  _Atomic uint64_t owner; /* of one that began with nobody */
+  _Atomic uint64_t owner;   /* of one that began with nobody */
+  _Atomic int32_t waiting;  /* requests whose replies come on the session's stream */
+  _Atomic int64_t asked_ms; /* of the last of them */
 };
 
 struct task_owner {

@@ -157,6 +157,31 @@ def test_a_newer_token_on_the_legacy_endpoint_keeps_its_stream_open(notes, upstr
     s.close()
 
 
+def test_a_legacy_stream_stays_for_the_reply_to_an_admitted_call(notes, upstream):
+    """row 80: and no longer"""
+    def handler(x):
+        if x.request.method == 'POST':
+            x.reply('Accepted', 202, 'text/plain')
+            return
+        x.sse_start()
+        x.event('/message?sessionId=theirs', event='endpoint')
+        x.wait_gone(600)
+        x.close_after = True
+    upstream.handler = handler
+    h = notes()
+    t = token(life=3)
+    s = h.stream('GET', '/notes', token=t, timeout=30)
+    endpoint = s.message().data
+    assert h.request('POST', endpoint, body=CALL, token=t).status == 202
+    assert h.request('POST', endpoint, body=rpc('notifications/initialized', id=None), token=t).status == 202
+    time.sleep(5)
+    reply = {'jsonrpc': '2.0', 'id': 1, 'result': {}}
+    upstream.exchanges[0].event(reply)
+    assert s.message().json() == reply
+    assert ended(s) < SOON
+    assert why(h) == ['expired']
+
+
 @pytest.mark.parametrize('method', ['GET', 'POST'])
 def test_a_token_that_leaves_its_file_ends_its_streams(notes, upstream, method):
     """row 80: a person who is blocked"""

@@ -35,6 +35,11 @@ def clients():
                    'mcp-proxy@6.7.19')
 
 
+def holders():
+    """Clients that hold a session for a while."""
+    return install('holders', f'{SCOPE}/sdk@1.32.2', f'{SCOPE}/client@2.4.0', 'mcp-remote@0.15.1')
+
+
 def free_port():
     """A port that nobody listens on, below those of outgoing connections."""
     for port in range(20000 + os.getpid() % 5000, 32000, 7):

@@ -170,6 +170,23 @@ static void test_nobodys_session_belongs_to_the_first(void **state)
   assert_false(caller_session_claim(shm, 9, 0));
 }
 
+static void test_a_session_waits_for_as_many_replies_as_were_asked_for(void **state)
+{
+  (void)state;
+  assert_false(caller_session_waits(shm, 9, 1000));
+  caller_session_asked(shm, 9);
+  caller_session_asked(shm, 9);
+  caller_session_answered(shm, 9);
+  assert_true(caller_session_waits(shm, 9, 1000));
+  caller_session_answered(shm, 9);
+  assert_false(caller_session_waits(shm, 9, 1000));
+  caller_session_answered(shm, 9);
+  caller_session_asked(shm, 9);
+  assert_true(caller_session_waits(shm, 9, 1000));
+  clock_freeze(1000000, 1001000);
+  assert_false(caller_session_waits(shm, 9, 1000));
+}
+
 /* ---- tasks, access */
 
 static void test_a_task_is_whose_it_was_first(void **state)
@@ -213,6 +230,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_an_older_session_gives_way_and_is_forgotten_whole, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_nobodys_session_belongs_to_the_first, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_a_session_waits_for_as_many_replies_as_were_asked_for,
+                                      setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_task_is_whose_it_was_first, setup, teardown),
       cmocka_unit_test_setup_teardown(test_access_changes_with_a_later_generation_only, setup,
                                       teardown),
