@@ -243,3 +243,14 @@ def test_revoking_needs_a_client(hub_):
     assert error(revoke(hub_, 'x', None)) == 'invalid_request'
     assert error(revoke(hub_, 'x', 'nobody'), 401) == 'invalid_client'
     assert error(revoke(hub_, None)) == 'invalid_request'
+
+
+def test_what_was_acknowledged_as_revoked_is_never_accepted_again(hub_, upstream):  # row 187
+    app, first = tokens_of(hub_)
+    refresh_token = first['refresh_token']
+    for _ in range(25):
+        got = good(refresh(hub_, refresh_token))
+        refresh_token, access = got['refresh_token'], got['access_token']
+        assert hub_.call('/notes', token=access).status == 200  # and is cached now
+        assert revoke(hub_, access).status == 200
+        assert hub_.call('/notes', token=access).status == 401

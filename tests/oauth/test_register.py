@@ -4,9 +4,14 @@ import json
 
 import pytest
 
+from test_token import good, login, take
+
 CONF = '''
+scope notes:read {{ text "Read" }}
+scope notes:write {{ text "Write" }}
 provider corp {{ module oidc; issuer {idp}; client_id hub; client_secret env:SECRET }}
-service notes {{ path /notes; upstream http://127.0.0.1:9/; auth sufficient corp }}
+service notes {{ path /notes; upstream http://127.0.0.1:9/; auth sufficient corp
+                require scope notes:read; login_scope notes:read notes:write }}
 oauth {{ {oauth} }}
 '''
 URI = 'https://app.example/cb'
@@ -16,7 +21,7 @@ URI = 'https://app.example/cb'
 def make(hub, oidc):
     def make(oauth='', **kw):
         return hub(CONF.format(idp=oidc.issuer, oauth=oauth),
-                   env={'SECRET': 'correct horse battery staple'}, **kw)
+                   env={'SECRET': oidc.client_secret}, **kw)
     return make
 
 
@@ -44,12 +49,12 @@ def refused(hub, *body, **members):
     return json.loads(answer.body)['error']
 
 
-def test_a_public_client_gets_an_id_and_no_secret(server):  # row 106
+def test_a_public_client_gets_an_id_and_no_secret(server, oidc):  # row 106
     got = registered(server, client_name='App', token_endpoint_auth_method='none')
     assert got['client_id'].startswith('mcp-') and len(got['client_id']) > 20
     assert got['client_name'] == 'App' and got['redirect_uris'] == [URI]
     assert got['grant_types'] == ['authorization_code', 'refresh_token'] and got['response_types'] == ['code']
-    assert 'client_secret' not in got and 'correct horse' not in json.dumps(got)
+    assert 'client_secret' not in got and oidc.client_secret not in json.dumps(got)
 
 
 def test_an_id_that_the_client_chose_is_not_taken(server):  # row 106
@@ -140,6 +145,13 @@ def test_empty_and_unknown_members_do_no_harm(server):
     got = registered(server, scope='', application_type='native', client_uri='https://app.example',
                      software_id='x', contacts=[])
     assert 'scope' not in got
+
+
+def test_what_a_client_registered_for_is_no_bound_to_what_it_asks_for_later(server, oidc):
+    oidc.signed_in = 'ann'
+    client = registered(server, scope='openid email profile')['client_id']
+    app, code = login(server, client, URI, scope='notes:read notes:write')
+    assert good(take(server, app, code))['scope'] == 'notes:read notes:write'
 
 
 def test_one_address_gets_so_many_a_minute_and_is_told_to_wait(make):  # row 105
