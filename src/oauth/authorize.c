@@ -298,14 +298,17 @@ static int fill(struct authorize *a)
   return t->scopes.p && t->refused.p ? transaction_id(arena, &t->id) : -1;
 }
 
-/* Whether `state` for the provider can carry all of it. */
-static bool fits(struct authorize *a)
+/* Whether `state` can carry all of it, whichever provider is chosen. */
+static bool fits(const struct authorize *a)
 {
-  struct str path;
-  const char *cookie;
+  const struct config_provider *v[AUTHORIZE_PROVIDERS];
+  size_t n = authorize_providers(a->service, v, AUTHORIZE_PROVIDERS), longest = 0;
+  for (size_t i = 0; i < n; i++)
+    if (strlen(v[i]->name) > longest)
+      longest = strlen(v[i]->name);
   struct transaction t = a->t;
-  t.provider = STR("provider");
-  return consent_next(a->x, &t, &path, &cookie) == 0;
+  t.refused = (struct str){NULL, 0};
+  return transaction_size(&t) + longest * 4 / 3 + 2 <= LIMIT_LOGIN_STATE;
 }
 
 static void judged(struct authorize *a)

@@ -102,6 +102,17 @@ static int unpack_transaction(struct str rest, struct transaction *ret)
   return 0;
 }
 
+size_t transaction_size(const struct transaction *from)
+{
+  struct transaction t = *from;
+  struct str *v[MEMBERS];
+  size_t n = 9 + KEYRING_SEAL_OVERHEAD;
+  texts_of(&t, v);
+  for (size_t i = 0; i < MEMBERS; i++)
+    n += 2 + v[i]->n;
+  return (n * 4 + 2) / 3;
+}
+
 /* ---- sealing */
 
 static int seal_text(const struct oauth *o, const char *label, struct str text, struct buf *out,

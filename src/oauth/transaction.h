@@ -50,6 +50,8 @@ int transaction_id(struct arena *a, struct str *ret);
 /* Appends T in base64url, valid from now on for the time of its kind. */
 int transaction_seal(const struct oauth *o, enum transaction_kind kind, const struct transaction *t,
                      struct buf *out, struct err *e);
+/* How many characters a state of T will have. */
+size_t transaction_size(const struct transaction *t);
 enum transaction_status { TRANSACTION_GOOD = 0, TRANSACTION_BAD, TRANSACTION_EXPIRED };
 enum transaction_status transaction_open(const struct oauth *o, enum transaction_kind kind,
                                          struct str text, struct arena *a, struct transaction *ret);

@@ -87,6 +87,16 @@ static void test_what_was_sealed_comes_back(void **state)
   assert_null(r.resource.p);
 }
 
+static void test_its_size_is_known_beforehand(void **state)
+{
+  struct transaction t = sample();
+  (void)state;
+  for (int i = 0; i < 5; i++) {
+    t.state = str_slice(STR("abcde"), 0, (size_t)i);
+    assert_int_equal(seal(TRANSACTION_STATE, &t).n, transaction_size(&t));
+  }
+}
+
 static void test_nothing_of_it_can_be_read(void **state)
 {
   struct transaction t = sample();
@@ -215,6 +225,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_what_was_sealed_comes_back),
+      cmocka_unit_test(test_its_size_is_known_beforehand),
       cmocka_unit_test(test_nothing_of_it_can_be_read),
       cmocka_unit_test(test_a_form_is_no_state_and_a_state_no_form),
       cmocka_unit_test(test_no_byte_of_it_can_be_changed),
