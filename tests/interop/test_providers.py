@@ -72,3 +72,64 @@ def test_a_wrong_secret_is_an_error_and_not_the_end_of_a_grant(corp, panva, logi
                       files={'secret': 'wrong-wrong-wrong'})
     assert other.refresh(done)['result'] == 'ERROR'
     assert corp.refresh(done)['result'] == 'OK'
+
+
+# ---- emulate: Google and GitHub, as others see them (not strict: refusals are tested with our stand-ins)
+
+SEED = f'''
+google:
+  users:
+    - {{ email: ann@example.com, name: Ann Example, email_verified: true, hd: example.com }}
+  oauth_clients:
+    - {{ client_id: hub.apps.googleusercontent.com, client_secret: {SECRET}, name: Hub, redirect_uris: ["{CALLBACK}"] }}
+github:
+  users:
+    - {{ login: ann-example, name: Ann Example, email: ann@example.com }}
+  oauth_apps:
+    - {{ client_id: Iv1.hub, client_secret: {SECRET}, name: Hub, redirect_uris: ["{CALLBACK}"] }}
+'''
+
+
+@pytest.fixture
+def emulate(program, tmp_path):
+    """Factory: emulate('google') is the URL of that service."""
+    def start(service):
+        remember(SECRET)
+        port, seed = npm.free_port(), tmp_path / 'seed.yaml'
+        seed.write_text(SEED)
+        folder = npm.install('emulate', 'emulate@0.11.2')
+        program('--import', npm.TOP / 'tests/interop/loopback-preload.mjs', folder / 'node_modules/.bin/emulate',
+                'start', '--port', port, '--service', service, '--seed', seed).wait_port(port)
+        return f'http://localhost:{port}'
+    return start
+
+
+def choose(p, field, value):
+    """Logs in on emulate's page as the person whose form says so."""
+    browser = Browser()
+    page = browser.get(p.begin()['redirect'])
+    at = [dict(f['fields']).get(field) for f in page.forms].index(value)
+    q = browser.submit(form=at).query
+    assert q['state'] == p.state
+    return p.finish(q['code'])
+
+
+def test_a_person_logs_in_at_googles_emulator_and_is_refreshed(emulate, login_run):
+    url = emulate('google')
+    p = login_run(f'''provider corp {{ module google-oauth; issuer {url}; hosted_domain example.com
+        client_id hub.apps.googleusercontent.com; client_secret file:{{dir}}/secret }}''', files={'secret': SECRET})
+    done = choose(p, 'email', 'ann@example.com')
+    assert done['result'] == 'OK' and done['who']['issuer'] == url, done
+    assert done['who']['claims'] == {'email': 'ann@example.com', 'email_verified': True, 'name': 'Ann Example',
+                                     'tenant': 'example.com'}
+    assert p.refresh(done)['result'] == 'OK'
+    assert choose(p, 'email', 'testuser@gmail.com')['result'] == 'DENY'  # of no organisation
+
+
+def test_a_person_logs_in_at_githubs_emulator(emulate, login_run):
+    url = emulate('github')
+    p = login_run(f'''provider corp {{ module github-oauth; base_url {url}; api_url {url}; client_id Iv1.hub
+        client_secret file:{{dir}}/secret }}''', files={'secret': SECRET})
+    done = choose(p, 'login', 'ann-example')
+    assert done['result'] == 'OK' and done['who']['subject'].isdigit(), done
+    assert done['who']['claims']['login'] == 'ann-example' and done['who']['claims']['email'] == 'ann@example.com'
