@@ -1,6 +1,7 @@
 """From the consent page to the service: what the code is good for, once."""
 
 import concurrent.futures
+import re
 import urllib.parse
 
 import pytest
@@ -107,3 +108,47 @@ def test_http_away_from_loopback_logs_nobody_in(hub, oidc):
             'service notes {', 'hub {\n public_url http://mcp.example.com\n listen 127.0.0.1:0\n'
             ' accept_risk plain-http-public-url\n}\nservice notes {'),
             files={'corp.secret': oidc.client_secret + '\n'})
+
+
+# ---- stepping up
+
+STEPS = '''
+provider corp {{ module oidc; issuer {oidc.issuer}; client_id hub; client_secret file:{{conf}}/corp.secret
+                 claims okta; request_scope openid groups }}
+scope notes:read  {{ text "Read your notes" }}
+scope notes:purge {{ text "Purge notes"; for claim /groups = notes-admins }}
+service notes {{ path /notes; upstream {url}; auth sufficient corp; require scope notes:read
+                 tool purge require scope notes:purge; tool * allow; accept_risk broad-allow }}
+client app {{ redirect_uri https://app.example/cb }}
+'''
+
+
+def purge(hub, token):
+    return hub.call('/notes', 'tools/call', {'name': 'purge', 'arguments': {}}, token=token)
+
+
+@pytest.fixture
+def steps(hub, oidc, upstream):
+    return hub(STEPS.format(oidc=oidc, url=upstream.url), files={'corp.secret': oidc.client_secret + '\n'})
+
+
+def test_somebody_who_may_steps_up(steps, oidc):
+    oidc.signed_in = 'ann'
+    app = App(steps, 'app', 'https://app.example/cb', service='notes')
+    token = exchange(app, code_of(app)).json()['access_token']
+    refused = purge(steps, token)
+    assert refused.status == 403 and 'error="insufficient_scope"' in refused.headers['WWW-Authenticate']
+    wanted = re.search(r'scope="([^"]*)"', refused.headers['WWW-Authenticate'])[1]
+    assert wanted == 'notes:purge notes:read'
+    again = App(steps, 'app', 'https://app.example/cb', service='notes', scope=wanted)
+    tokens = exchange(again, code_of(again)).json()
+    assert tokens['scope'] == wanted and purge(steps, tokens['access_token']).status == 200
+
+
+def test_somebody_who_may_not_is_not_sent_round(steps, oidc):
+    oidc.signed_in = 'bob'
+    app = App(steps, 'app', 'https://app.example/cb', service='notes', scope='notes:read notes:purge')
+    tokens = exchange(app, code_of(app)).json()
+    assert tokens['scope'] == 'notes:read'
+    refused = purge(steps, tokens['access_token'])
+    assert refused.status == 403 and 'insufficient_scope' not in refused.headers.get('WWW-Authenticate', '')
