@@ -46,7 +46,8 @@ struct refresh {
   struct principal *who; /* a reference */
   bool checked;          /* it says that all is as it was */
   bool has_tokens;
-  const char *ended; /* it says that it is over; NULL: it does not */
+  const char *ended;     /* it says that it is over; NULL: it does not */
+  const char *undecided; /* why it is not known; NULL: it is */
 
   /* what comes of it */
   bool rotate;

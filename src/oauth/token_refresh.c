@@ -145,7 +145,7 @@ static void finished(void *arg, bool stored)
   else if (f->rotate)
     end_invalid(f, store_result_name(f->result));
   else
-    end_unavailable(f, "the provider cannot be asked, and the grace is over");
+    end_unavailable(f, f->undecided ? f->undecided : "the client has left");
 }
 
 /* ---- the provider's answer */
@@ -208,13 +208,24 @@ static bool in_grace(const struct refresh *f)
   return f->now - f->found.grant.checked_at < grace;
 }
 
+/* 503, once what must be kept is kept. */
+static void undecided(struct refresh *f, const char *why)
+{
+  f->rotate = false;
+  f->undecided = why;
+  if (f->has_tokens || f->leased)
+    finish(f);
+  else
+    end_unavailable(f, why);
+}
+
 static void unanswered(struct refresh *f)
 {
   f->rotate = in_grace(f);
-  if (f->rotate || f->has_tokens || f->leased)
+  if (f->rotate)
     finish(f);
   else
-    end_unavailable(f, "the provider cannot be asked, and the grace is over");
+    undecided(f, "the provider cannot be asked, and the grace is over");
 }
 
 static void refreshed(void *arg, const struct login_outcome *o)
@@ -245,8 +256,14 @@ static void refreshed(void *arg, const struct login_outcome *o)
     break;
   }
   log_warn("provider %s could not be asked about a login: %s", f->provider->name, o->reason);
-  f->oauth->provider_rest[f->provider->index] = clock_mono_ms() + PROVIDER_REST_MS;
-  unanswered(f);
+  /* An error is an answer that makes no sense, perhaps about this person alone: no grace for it,
+   * and the others are asked about all the same. */
+  if (o->result == MCPAUTH_UNAVAIL) {
+    f->oauth->provider_rest[f->provider->index] = clock_mono_ms() + PROVIDER_REST_MS;
+    unanswered(f);
+  } else {
+    undecided(f, "the provider's answer makes no sense");
+  }
 }
 
 static struct principal *grant_principal_of(struct refresh *f)

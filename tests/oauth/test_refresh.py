@@ -180,6 +180,14 @@ def test_after_the_grace_it_is_503_and_never_invalid_grant(make, oidc):
     assert answer.status == 200, answer.body  # nothing was lost, and it recovers within 15 s
 
 
+def test_an_answer_about_somebody_else_is_no_answer_and_has_no_grace(hub_, oidc):  # row 115
+    app, first = tokens_of(hub_)
+    oidc.id_claims = {'sub': 'u-1002'}
+    time.sleep(FRESH)
+    assert refresh(hub_, first['refresh_token']).status in (400, 503)
+    assert not hub_.audit('token', subject='u-1002')
+
+
 def test_a_login_as_somebody_else_does_not_touch_the_first(hub_, oidc):  # row 115
     app, first = tokens_of(hub_)
     oidc.signed_in = 'bob'
