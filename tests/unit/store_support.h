@@ -23,8 +23,8 @@ static struct keyring *ring;
 
 static inline const char *in_dir(const char *name)
 {
-  static char paths[8][128];
-  static unsigned at;
+  static _Thread_local char paths[8][128];
+  static _Thread_local unsigned at;
   char *p = paths[at++ % 8];
   snprintf(p, 128, "%s/%s", dir, name);
   return p;

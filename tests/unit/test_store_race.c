@@ -21,7 +21,7 @@ static void (*try_once)(struct store_db *db, unsigned thread, struct arena *a);
 static unsigned rounds(void)
 {
   const char *text = getenv("STORE_RACES");
-  return text ? (unsigned)strtoul(text, NULL, 10) : 40;
+  return text ? (unsigned)strtoul(text, NULL, 10) : 25;
 }
 
 /* Atomicity is the question here, the disk is not. */
