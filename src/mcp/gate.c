@@ -121,12 +121,22 @@ static const struct member *find(const struct table *t, struct str name,
   return NULL;
 }
 
+static bool plain_ascii(const struct scan_text *name)
+{
+  unsigned char all = 0;
+  for (size_t i = 0; i < name->raw.n; i++)
+    all |= (unsigned char)name->raw.p[i];
+  return !name->escaped && all < 0x80;
+}
+
 /* A name that is no member's as it stands: refused if a reader could take it for one. */
-static int stranger(struct reader *r, const struct table *t, struct str raw)
+static int stranger(struct reader *r, const struct table *t, const struct scan_text *raw)
 {
   char folded[SCAN_NAME_MAX];
-  bool plain = true, whole;
-  struct str name = {folded, scan_decode(raw, true, folded, &plain, &whole)};
+  bool plain = true, whole = true;
+  struct str name = raw->raw;
+  if (!plain_ascii(raw))
+    name = (struct str){folded, scan_decode(raw->raw, true, folded, &plain, &whole)};
   if (whole && find(t, name, str_ieq))
     return fail(r, NOT_MESSAGE, "A member's name differs from the protocol's in its spelling.");
   if (t->reserved && name.n >= 8 && str_ieq(str_slice(name, 0, 8), STR("mcpauth/")))
@@ -144,7 +154,7 @@ static int member_of(struct reader *r, const struct table *t, const struct scan_
   if (name->escaped)
     as = (struct str){decoded, scan_decode(name->raw, false, decoded, &plain, &whole)};
   *ret = plain && whole ? find(t, as, str_eq) : NULL;
-  return *ret ? 0 : stranger(r, t, name->raw);
+  return *ret ? 0 : stranger(r, t, name);
 }
 
 /* ---- values */

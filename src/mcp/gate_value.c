@@ -78,7 +78,8 @@ struct str gate_text(struct str raw, struct arena *a)
   return ret;
 }
 
-/* One reference token, with ~0 and ~1 undone, in OUT of TOKEN.n bytes; .p NULL when malformed. */
+/* A reference token in which ~0 and ~1 are undone, in OUT of TOKEN.n bytes; .p NULL when malformed.
+ */
 static struct str token_text(struct str token, char *out)
 {
   size_t n = 0;
@@ -134,24 +135,37 @@ static bool text_folds_to(struct str raw, struct str name)
   return name.n == 0;
 }
 
+/* Whether the first letters rule that out, as they mostly do. */
+static bool differs(struct str raw, struct str name)
+{
+  unsigned char a = raw.n ? (unsigned char)raw.p[0] : 0;
+  unsigned char b = name.n ? (unsigned char)name.p[0] : 0;
+  return a && b && a < 0x80 && b < 0x80 && a != '\\' && (a | 0x20) != (b | 0x20);
+}
+
 static struct gate_value in_object(struct scan *s, struct str name)
 {
   struct gate_value found = absent;
   struct scan_text at;
   bool first = true;
   unsigned names = 0;
+  int more;
   if (scan_open(s, 0) < 0)
     return absent;
-  while (scan_more(s, '}', &first) > 0) {
+  while ((more = scan_more(s, '}', &first)) > 0) {
     if (scan_name(s, &at) < 0)
       return absent;
     struct gate_value v = take(s);
-    if (!text_folds_to(at.raw, name))
+    if (v.type == GATE_ABSENT)
+      return absent;
+    if (differs(at.raw, name) || !text_folds_to(at.raw, name))
       continue;
     names++;
     if (text_is(at.raw, name))
       found = v;
   }
+  if (more < 0)
+    return absent;
   bool twice = names > 1 && found.type != GATE_ABSENT;
   return twice ? (struct gate_value){GATE_TWICE, {NULL, 0}} : found;
 }
@@ -168,28 +182,38 @@ static struct gate_value in_array(struct str raw, struct str token)
   return absent;
 }
 
-static struct gate_value step(struct gate_value in, struct str token)
+static struct gate_value step_plain(struct gate_value in, struct str token)
+{
+  struct scan s;
+  scan_init(&s, in.raw);
+  if (in.type == GATE_OBJECT)
+    return in_object(&s, token);
+  return in.type == GATE_ARRAY ? in_array(in.raw, token) : absent;
+}
+
+static struct gate_value step_escaped(struct gate_value in, struct str token)
 {
   char name[LIMIT_ITEM];
   struct str wanted = token_text(token, name);
-  struct scan s;
-  if (wanted.p == NULL)
-    return absent;
-  scan_init(&s, in.raw);
-  if (in.type == GATE_OBJECT)
-    return in_object(&s, wanted);
-  return in.type == GATE_ARRAY ? in_array(in.raw, wanted) : absent;
+  return wanted.p ? step_plain(in, wanted) : absent;
+}
+
+static struct gate_value step(struct gate_value in, struct str token)
+{
+  bool escaped = str_chr(token, '~') < token.n;
+  return escaped ? step_escaped(in, token) : step_plain(in, token);
 }
 
 struct gate_value gate_at(struct str json, struct str pointer)
 {
   struct scan s;
   scan_init(&s, json);
-  struct gate_value v = take(&s);
-  struct str rest = str_slice(pointer, 1, pointer.n), token;
   if (pointer.n == 0)
-    return v;
-  if (pointer.p[0] != '/' || pointer.n > LIMIT_ITEM)
+    return take(&s);
+  int c = scan_peek(&s);
+  struct gate_value v = {type_of(c), {s.p, (size_t)(s.end - s.p)}};
+  struct str rest = str_slice(pointer, 1, pointer.n), token;
+  if (c < 0 || pointer.p[0] != '/' || pointer.n > LIMIT_ITEM)
     return absent;
   while (v.type != GATE_TWICE && str_next(&rest, '/', &token))
     v = step(v, token);

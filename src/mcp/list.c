@@ -94,31 +94,37 @@ static const char *const item_pointers[] = {[LIST_TOOLS] = "/name",
                                             [LIST_RESOURCES] = "/uri",
                                             [LIST_TEMPLATES] = "/uriTemplate"};
 
-/* The string at POINTER of the item, decoded to OUT of LIMIT_ITEM bytes; .p NULL: there is none. */
-static struct str item_text(struct str item, const char *pointer, char *out)
+/* RAW, which has escapes, decoded to OUT of LIMIT_ITEM bytes; .p NULL when it is longer. */
+static struct str decode(struct str raw, char *out)
 {
-  struct gate_value v = gate_at(item, str_of(pointer));
-  struct str name = {NULL, 0};
-  if (v.type != GATE_TEXT)
-    return name;
-  struct str rest = str_slice(v.raw, 1, v.raw.n - 1);
+  struct str text = {NULL, 0};
   char c[4];
   bool plain = true;
-  for (size_t n; (n = scan_char(&rest, c, &plain)); name.n += n) {
-    if (n > LIMIT_ITEM - name.n)
+  for (size_t n; (n = scan_char(&raw, c, &plain)); text.n += n) {
+    if (n > LIMIT_ITEM - text.n)
       return (struct str){NULL, 0};
-    memcpy(out + name.n, c, n);
+    memcpy(out + text.n, c, n);
   }
-  name.p = out;
-  return name;
+  text.p = out;
+  return text;
+}
+
+static bool shown_escaped(struct list *l, struct str raw)
+{
+  char text[LIMIT_ITEM];
+  struct str name = decode(raw, text);
+  return name.p && l->show(l->arg, l->kind, name);
 }
 
 static bool shown(struct list *l)
 {
-  char text[LIMIT_ITEM];
-  struct str item = buf_view(&l->item);
-  struct str name = item_text(item, item_pointers[l->kind], text);
-  return name.p && l->show(l->arg, l->kind, name);
+  struct gate_value v = gate_at(buf_view(&l->item), str_of(item_pointers[l->kind]));
+  if (v.type != GATE_TEXT)
+    return false;
+  struct str name = str_slice(v.raw, 1, v.raw.n - 1);
+  if (str_chr(name, '\\') < name.n)
+    return shown_escaped(l, name);
+  return name.n <= LIMIT_ITEM && l->show(l->arg, l->kind, name);
 }
 
 /* The item in hand is whole. */

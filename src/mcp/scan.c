@@ -1,7 +1,9 @@
 /* Strict JSON tokens; see scan.h.
  *
  * The way through a container keeps one bit a level (object or array), which is why the depth may
- * be at most 64: no recursion, no stack of ours. */
+ * be at most 64: no recursion, no stack of ours.  The cursor is handed on by value, so that it
+ * stays in a register: functions ..._at take it and return where they stopped, or NULL when they
+ * failed, with the place and the reason in *S. */
 #include "mcp/scan.h"
 
 #include <string.h>
@@ -23,19 +25,33 @@ int scan_fail(struct scan *s, const char *what)
   return -1;
 }
 
-static bool blank(char c)
+__attribute__((cold, noinline)) static const char *fail_at(struct scan *s, const char *p,
+                                                           const char *what)
+{
+  s->p = p;
+  scan_fail(s, what);
+  return NULL;
+}
+
+static inline bool blank(char c)
 {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
+static inline const char *blanks(const char *p, const char *end)
+{
+  while (p < end && blank(*p))
+    p++;
+  return p;
+}
+
 int scan_peek(struct scan *s)
 {
-  while (s->p < s->end && blank(*s->p))
-    s->p++;
+  s->p = blanks(s->p, s->end);
   return s->p < s->end ? (unsigned char)*s->p : -1;
 }
 
-static inline int count(struct scan *s)
+static int count(struct scan *s)
 {
   if (s->values == 0) {
     s->limited = true;
@@ -182,36 +198,46 @@ static size_t escape(const char *p, const char *end, unsigned *ret)
   return 2;
 }
 
-/* What stands at s->p ends plain text and is no quote: steps over it. */
-static int odd_char(struct scan *s, bool *escaped)
+/* Steps over what ends plain text at P and is no quote. */
+static const char *odd_char(struct scan *s, const char *p, const char *end)
 {
   unsigned unused;
-  if (s->p == s->end)
-    return scan_fail(s, "The body ends inside a string.");
-  if ((unsigned char)*s->p < 0x20)
-    return scan_fail(s, "A string contains a control character.");
-  bool wide = *s->p != '\\';
-  size_t n = wide ? wide_char(s->p, s->end) : escape(s->p, s->end, &unused);
+  if (p == end)
+    return fail_at(s, p, "The body ends inside a string.");
+  if ((unsigned char)*p < 0x20)
+    return fail_at(s, p, "A string contains a control character.");
+  bool wide = *p != '\\';
+  size_t n = wide ? wide_char(p, end) : escape(p, end, &unused);
   if (n == 0)
-    return scan_fail(s, wide ? "A string is not UTF-8." : "A string has a malformed escape.");
-  *escaped |= !wide;
-  s->p += n;
-  return 0;
+    return fail_at(s, p, wide ? "A string is not UTF-8." : "A string has a malformed escape.");
+  return p + n;
 }
 
-static inline int text(struct scan *s, struct scan_text *ret)
+/* Over the string whose opening quote P is. */
+static inline const char *string_at(struct scan *s, const char *p, const char *end, bool *escaped)
+{
+  p = plain_end(p + 1, end);
+  while (p == end || *p != '"') {
+    *escaped |= p < end && *p == '\\';
+    p = odd_char(s, p, end);
+    if (p == NULL)
+      return NULL;
+    if (p < end && (unsigned char)*p < 0x80) /* else more that is not ASCII */
+      p = plain_end(p, end);
+  }
+  return p + 1;
+}
+
+/* The string at s->p. */
+static int text(struct scan *s, struct scan_text *ret)
 {
   const char *from = s->p + 1;
   bool escaped = false;
-  s->p = plain_end(from, s->end);
-  while (s->p == s->end || *s->p != '"') {
-    if (odd_char(s, &escaped) < 0)
-      return -1;
-    if (s->p < s->end && (unsigned char)*s->p < 0x80) /* else more that is not ASCII */
-      s->p = plain_end(s->p, s->end);
-  }
-  *ret = (struct scan_text){{from, (size_t)(s->p - from)}, escaped};
-  s->p++;
+  const char *p = string_at(s, s->p, s->end, &escaped);
+  if (p == NULL)
+    return -1;
+  s->p = p;
+  *ret = (struct scan_text){{from, (size_t)(p - 1 - from)}, escaped};
   return 0;
 }
 
@@ -278,66 +304,70 @@ size_t scan_decode(struct str raw, bool fold, char *out, bool *plain, bool *whol
 
 /* ---- numbers and words */
 
-static size_t digits(struct scan *s)
+static inline const char *digits(const char *p, const char *end)
 {
-  const char *from = s->p;
-  while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
-    s->p++;
-  return (size_t)(s->p - from);
+  while (p < end && *p >= '0' && *p <= '9')
+    p++;
+  return p;
 }
 
-static bool next_is(const struct scan *s, char a, char b)
+/* The digits that must stand at P; NULL when there are none. */
+static inline const char *some_digits(const char *p, const char *end)
 {
-  return s->p < s->end && (*s->p == a || *s->p == b);
+  const char *behind = digits(p, end);
+  return behind == p ? NULL : behind;
 }
 
-static int number(struct scan *s)
+static const char *fraction_at(const char *p, const char *end)
 {
-  s->p += *s->p == '-';
-  bool zero = next_is(s, '0', '0');
-  size_t n = digits(s);
-  if (n == 0 || (zero && n > 1))
-    return scan_fail(s, "A number is malformed.");
-  if (next_is(s, '.', '.')) {
-    s->p++;
-    if (digits(s) == 0)
-      return scan_fail(s, "A number is malformed.");
+  if (p < end && *p == '.') {
+    p = some_digits(p + 1, end);
+    if (p == NULL)
+      return NULL;
   }
-  if (next_is(s, 'e', 'E')) {
-    s->p++;
-    s->p += next_is(s, '+', '-');
-    if (digits(s) == 0)
-      return scan_fail(s, "A number is malformed.");
+  if (p < end && (*p == 'e' || *p == 'E')) {
+    p++;
+    p += p < end && (*p == '+' || *p == '-');
+    return some_digits(p, end);
   }
-  return 0;
+  return p;
 }
 
-static int word(struct scan *s, struct str w)
+static inline const char *number_at(struct scan *s, const char *p, const char *end)
 {
-  if ((size_t)(s->end - s->p) < w.n || memcmp(s->p, w.p, w.n) != 0)
-    return scan_fail(s, "A value is malformed.");
-  s->p += w.n;
-  return 0;
+  const char *from = p + (*p == '-'), *behind = digits(from, end);
+  bool good = behind > from && (*from != '0' || behind == from + 1);
+  if (good && behind < end && (*behind == '.' || *behind == 'e' || *behind == 'E'))
+    behind = fraction_at(behind, end);
+  return good && behind ? behind : fail_at(s, p, "A number is malformed.");
 }
 
-static inline int scalar(struct scan *s, int c)
+static const char *word_at(struct scan *s, const char *p, const char *end, struct str w)
 {
-  struct scan_text unused;
-  switch (c) {
+  if ((size_t)(end - p) < w.n || memcmp(p, w.p, w.n) != 0)
+    return fail_at(s, p, "A value is malformed.");
+  return p + w.n;
+}
+
+/* Over the number, string or word at P. */
+static inline const char *scalar_at(struct scan *s, const char *p, const char *end)
+{
+  bool unused = false;
+  if (p == end)
+    return fail_at(s, p, "The body ends where a value must stand.");
+  switch (*p) {
   case '"':
-    return text(s, &unused);
+    return string_at(s, p, end, &unused);
   case 't':
-    return word(s, STR("true"));
+    return word_at(s, p, end, STR("true"));
   case 'f':
-    return word(s, STR("false"));
+    return word_at(s, p, end, STR("false"));
   case 'n':
-    return word(s, STR("null"));
-  case -1:
-    return scan_fail(s, "The body ends where a value must stand.");
+    return word_at(s, p, end, STR("null"));
   default:
-    if (c == '-' || (c >= '0' && c <= '9'))
-      return number(s);
-    return scan_fail(s, "A value is malformed.");
+    if (*p == '-' || (*p >= '0' && *p <= '9'))
+      return number_at(s, p, end);
+    return fail_at(s, p, "A value is malformed.");
   }
 }
 
@@ -355,6 +385,13 @@ int scan_open(struct scan *s, unsigned depth)
   return 0;
 }
 
+static const char *no_comma(struct scan *s, const char *p, const char *end)
+{
+  return fail_at(s, p,
+                 p == end ? "The body ends inside an object or an array."
+                          : "A comma or the end of an object or array is missing.");
+}
+
 int scan_more(struct scan *s, char close, bool *first)
 {
   int c = scan_peek(s);
@@ -367,8 +404,7 @@ int scan_more(struct scan *s, char close, bool *first)
   if (was_first)
     return 1; /* whatever stands there, a value is asked for next */
   if (c != ',')
-    return scan_fail(s, c < 0 ? "The body ends inside an object or an array."
-                              : "A comma or the end of an object or array is missing.");
+    return no_comma(s, s->p, s->end), -1;
   s->p++;
   return 1;
 }
@@ -385,43 +421,72 @@ int scan_name(struct scan *s, struct scan_text *ret)
   return 0;
 }
 
-/* Behind a value in OPEN containers: closes those that end here; 1: another value follows, 0: all
- * are closed. */
-static inline int behind(struct scan *s, uint64_t *objects, unsigned *open, bool first)
+/* Over a member's name and its colon. */
+static inline const char *name_at(struct scan *s, const char *p, const char *end)
 {
-  struct scan_text unused;
-  while (*open) {
-    bool object = *objects & 1;
-    int more = scan_more(s, object ? '}' : ']', &first);
-    if (more < 0)
-      return -1;
-    if (more)
-      return object && scan_name(s, &unused) < 0 ? -1 : 1;
-    *objects >>= 1;
-    --*open;
+  bool unused = false;
+  p = blanks(p, end);
+  if (p == end || *p != '"')
+    return fail_at(s, p, "An object lacks a member's name.");
+  p = string_at(s, p, end, &unused);
+  if (p == NULL)
+    return NULL;
+  p = blanks(p, end);
+  return p < end && *p == ':' ? p + 1 : fail_at(s, p, "A colon is missing behind a member's name.");
+}
+
+/* The containers around the cursor: how many, and which of them are objects, innermost lowest. */
+struct around {
+  uint64_t objects;
+  unsigned open;
+};
+
+/* Behind a value: closes the containers that end here.  Stops where the next value stands, or, when
+ * none is open any more, behind the last.  FIRST: P is behind an opening instead. */
+static inline const char *behind_at(struct scan *s, const char *p, const char *end,
+                                    struct around *in, bool first)
+{
+  while (in->open) {
+    bool object = in->objects & 1;
+    p = blanks(p, end);
+    if (p < end && *p == (object ? '}' : ']')) {
+      p++;
+      in->objects >>= 1;
+      in->open--;
+      first = false;
+      continue;
+    }
+    if (!first && (p == end || *p != ','))
+      return no_comma(s, p, end);
+    p += !first;
+    return object ? name_at(s, p, end) : p;
   }
-  return 0;
+  return p;
 }
 
 int scan_value(struct scan *s, unsigned depth)
 {
-  uint64_t objects = 0;
-  unsigned open = 0;
-  int more;
+  const char *p = s->p, *end = s->end;
+  struct around in = {0, 0};
   do {
-    int c = scan_peek(s);
-    bool opens = c == '{' || c == '[';
+    p = blanks(p, end);
+    bool opens = p < end && (*p == '{' || *p == '[');
+    s->p = p;
     if (opens) {
-      if (scan_open(s, depth + open) < 0)
+      if (scan_open(s, depth + in.open) < 0)
         return -1;
-      objects = objects << 1 | (c == '{');
-      open++;
-    } else if (count(s) < 0 || scalar(s, c) < 0) {
-      return -1;
+      in.objects = in.objects << 1 | (*p == '{');
+      in.open++;
+      p++;
+    } else {
+      p = count(s) < 0 ? NULL : scalar_at(s, p, end);
     }
-    more = behind(s, &objects, &open, opens);
-  } while (more > 0);
-  return more;
+    p = p ? behind_at(s, p, end, &in, opens) : NULL;
+  } while (p && in.open);
+  if (p == NULL)
+    return -1;
+  s->p = p;
+  return 0;
 }
 
 int scan_end(struct scan *s)

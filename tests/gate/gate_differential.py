@@ -175,7 +175,7 @@ def fixed():
     for byte in range(256):
         for before in range(10):
             yield around % (b'x', b'"' + b'a' * before + bytes([byte]) + b'bcdefghij"')
-        for text in (b'{%b}', b'[1%b]', b'[1,%b2]', b'"\\%b"', b'"\\u00e%b"', b'-%b', b'1.%b', b'1e%b', b'{"a"%b:1}'):
+        for text in (b'{%b}', b'[1%b]', b'[1,%b2]', b'[1%b2]', b'"\\%b"', b'"\\u00e%b"', b'-%b', b'1.%b', b'1e%b', b'{"a"%b:1}'):
             yield around % (b'x', text % bytes([byte]))
     for text in LONG:
         yield around % (b'name', text)
