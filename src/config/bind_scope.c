@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/binder.h"
+#include "config/bind_service.h"
 #include "config/tables.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
@@ -181,6 +181,8 @@ void bind_scopes(struct binder *b)
     close_implied(b, &all[i]);
   for (size_t i = 0; i < n; i++)
     collect_satisfying(b, all, n, &all[i]);
+  for (size_t i = 0; i < n; i++)
+    scope_note(b, &all[i]);
   if (n)
     qsort(v, n, sizeof *v, scope_order);
   b->c->scopes = v;

@@ -493,6 +493,21 @@ static void test_notes_say_who_may_do_what(void **state)
   config_free(c);
 }
 
+static void test_notes_say_which_kinds_have_lines_and_who_may_hold_a_scope(void **state)
+{
+  (void)state;
+  struct config *c = load("hub { public_url http://127.0.0.1:8080; tool x hide }\n" TOKENS
+                          "scope r { text R }\nscope b { text B; for role boss }\n"
+                          "service s { path /s; auth required tokens; require scope r\n"
+                          "tool y allow; " UP "}");
+  assert_true(noted(c, "service s: every tool: the first of 2 lines that matches (1 of them the "
+                       "hub's), and none is deny"));
+  assert_true(noted(c, "service s: every prompt: any granted caller with scope r"));
+  assert_true(noted(c, "scope r: everybody who can sign in may hold it"));
+  assert_false(noted(c, "scope b"));
+  config_free(c);
+}
+
 static void test_notes_list_accepted_risks(void **state)
 {
   (void)state;
@@ -612,6 +627,7 @@ int main(void)
       TEST(test_the_effective_text_shows_no_secret),
       TEST(test_a_literal_secret_is_not_repeated_in_the_error),
       TEST(test_notes_say_who_may_do_what),
+      TEST(test_notes_say_which_kinds_have_lines_and_who_may_hold_a_scope),
       TEST(test_notes_list_accepted_risks),
       TEST(test_errors_come_in_the_order_of_the_file),
       TEST(test_past_a_hundred_errors_the_rest_is_counted),

@@ -616,6 +616,24 @@ static void test_require_address_holds_without_a_credential(void **state)
   assert_int_equal(decide(&inside, "ping", RULE_METHOD, "", NULL).verdict, POLICY_ALLOW);
 }
 
+/* ---- memory */
+
+static void test_when_memory_is_short_the_answer_is_no(void **state)
+{
+  (void)state;
+  load(SERVICE("tool t require scope read"));
+  const struct policy_caller *who = caller("read", "{}");
+  const struct operation op = {
+      .method = STR("tools/call"), .known = true, .kind = RULE_TOOL, .item = STR("t")};
+  struct arena *none = arena_new(1);
+  struct policy_decision d;
+  policy_decide(&config->services[0], who, &op, STR("{}"), none, &d);
+  assert_int_equal(d.verdict, POLICY_DENY);
+  assert_false(policy_listed(&config->services[0], who, RULE_TOOL, STR("t"), none));
+  arena_free(none);
+  assert_int_equal(tool(who, "t"), POLICY_ALLOW);
+}
+
 /* ---- lists (row 70) */
 
 static bool shows(const struct policy_caller *who, const char *name)
@@ -737,6 +755,7 @@ int main(void)
       TEST(test_require_of_the_service_holds_for_every_operation),
       TEST(test_without_a_credential_only_what_an_anonymous_line_opens_is_open),
       TEST(test_require_address_holds_without_a_credential),
+      TEST(test_when_memory_is_short_the_answer_is_no),
       TEST(test_lists_show_what_may_be_called_and_what_only_scopes_keep_back),
       TEST(test_list_granted_leaves_out_what_a_scope_keeps_back),
       TEST(test_a_method_line_reaches_into_lists),
