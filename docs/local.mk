@@ -10,7 +10,7 @@ endif
 MANUAL += docs/mcpauth-oidc.5 docs/mcpauth-google-oauth.5 docs/mcpauth-github-oauth.5 docs/mcpauth-workos.5
 MANUAL += docs/mcpauth-provider.3 docs/mcpauth-audit.5 docs/mcpauth-security.7
 # One page a subcommand of mcpauth.
-COMMANDS = check explain provider token jwt audit grants clients keys reload status
+COMMANDS = check explain provider token jwt audit grants clients keys reload status completion
 MANUAL += $(COMMANDS:%=docs/mcpauth-%.1)
 EXTRA_DIST += $(COMMANDS:%=docs/commands/mcpauth-%.pod)
 man_MANS += $(MANUAL)

@@ -186,6 +186,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_audit = {
     .name = "audit",
+    .actions = "verify tail",
     .synopsis = "verify [--log FILE | [--anchors] FILE...]\n"
                 "       mcpauth audit tail [-f] [-n N] [--json] [FILE]",
     .summary = "check the audit log for tampering; show what it says",

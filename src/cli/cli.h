@@ -19,6 +19,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 struct cli_command {
   const char *name;
+  const char *actions;                                      /* words that may follow, or NULL */
   const char *synopsis;                                     /* after the name, for the usage line */
   const char *summary;                                      /* one line */
   const char *example;                                      /* a whole command line */
@@ -28,6 +29,10 @@ struct cli_command {
 /* Prints "mcpauth NAME: MESSAGE" and the usage line to standard error; CLI_USAGE. */
 int cli_usage(const struct cli_command *c, const char *message);
 
+/* The table of main.c, in the order of the help; ended by NULL. */
+extern const struct cli_command *const cli_commands[];
+
+extern const struct cli_command cmd_completion;
 extern const struct cli_command cmd_check, cmd_provider, cmd_token, cmd_jwt, cmd_audit, cmd_explain,
     cmd_reload, cmd_status, cmd_grants, cmd_clients, cmd_keys;
 

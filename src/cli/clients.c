@@ -158,6 +158,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_clients = {
     .name = "clients",
+    .actions = "list approve remove",
     .synopsis = "list [--json]\n"
                 "       mcpauth clients approve|remove ID",
     .summary = "clients that registered themselves: list, approve, remove",

@@ -284,6 +284,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_grants = {
     .name = "grants",
+    .actions = "list show revoke",
     .synopsis = "list [--subject NAME] [--issuer URL] [--provider INSTANCE] [--client ID]\n"
                 "                           [--service NAME] [--all] [--json]\n"
                 "       mcpauth grants show ID [--json]\n"

@@ -212,6 +212,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_jwt = {
     .name = "jwt",
+    .actions = "keygen mint decode verify",
     .synopsis =
         "keygen|mint|decode|verify ...\n"
         "  keygen [--alg ES256] [--kid ID] [--pem] [--out FILE]   FILE (0600) and FILE.pub\n"

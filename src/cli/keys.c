@@ -168,6 +168,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_keys = {
     .name = "keys",
+    .actions = "list rotate drop rewrap",
     .synopsis = "list [--json]\n"
                 "       mcpauth keys rotate signing|sealing [--now]\n"
                 "       mcpauth keys drop KID\n"

@@ -1,7 +1,7 @@
 bin_PROGRAMS += mcpauth
 mcpauth_SOURCES = src/cli/main.c src/cli/cli.h
 mcpauth_SOURCES += src/cli/jwt.c src/cli/jwt.h src/cli/jwt_jwk.c src/cli/jwt_key.c src/cli/jwt_mint.c
-mcpauth_SOURCES += src/cli/check.c
+mcpauth_SOURCES += src/cli/check.c src/cli/completion.c
 mcpauth_SOURCES += src/cli/explain.c src/cli/explain_rules.c src/cli/explain_rules.h
 mcpauth_SOURCES += src/cli/provider.c src/cli/provider.h src/cli/provider_enable.c \
   src/cli/provider_new.c src/cli/provider_text.h
@@ -27,3 +27,19 @@ CLEANFILES += src/cli/provider_text.c
 src/cli/provider_text.c: $(TEMPLATES) tools/template-text
 	$(AM_V_GEN)$(MKDIR_P) src/cli && cd $(srcdir) && tools/template-text $(TEMPLATES) > $(abs_builddir)/$@.tmp \
 	  && mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
+
+# What shells complete, printed by the command itself.
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+nodist_bashcompletion_DATA = src/cli/completion/mcpauth
+nodist_zshcompletion_DATA = src/cli/completion/_mcpauth
+nodist_fishcompletion_DATA = src/cli/completion/mcpauth.fish
+CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
+PRINT_COMPLETION = $(AM_V_GEN)$(MKDIR_P) src/cli/completion && ./mcpauth completion
+src/cli/completion/mcpauth: mcpauth
+	$(PRINT_COMPLETION) bash > $@
+src/cli/completion/_mcpauth: mcpauth
+	$(PRINT_COMPLETION) zsh > $@
+src/cli/completion/mcpauth.fish: mcpauth
+	$(PRINT_COMPLETION) fish > $@

@@ -11,7 +11,7 @@
 #include "util/str.h"
 
 /* One row a subcommand, in the order of the help. */
-static const struct cli_command *const commands[] = {
+const struct cli_command *const cli_commands[] = {
     /* clang-format off */
     &cmd_check,
     &cmd_explain,
@@ -24,6 +24,7 @@ static const struct cli_command *const commands[] = {
     &cmd_keys,
     &cmd_reload,
     &cmd_status,
+    &cmd_completion,
     NULL, /* clang-format on */
 };
 
@@ -54,8 +55,8 @@ int cli_usage(const struct cli_command *c, const char *message)
 static void help(FILE *to)
 {
   fputs("usage: mcpauth [-c DIR] [--state-dir DIR] [--control PATH] COMMAND ...\n\n", to);
-  for (size_t i = 0; i < ARRAY_SIZE(commands) && commands[i]; i++)
-    fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+  for (size_t i = 0; cli_commands[i]; i++)
+    fprintf(to, "  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
   fputs("\nExample: mcpauth check -v\n`mcpauth COMMAND --help` says more; see also mcpauth(1).\n",
         to);
 }
@@ -69,18 +70,18 @@ static int command_help(const struct cli_command *c)
 
 static const struct cli_command *find(const char *name)
 {
-  for (size_t i = 0; i < ARRAY_SIZE(commands) && commands[i]; i++)
-    if (strcmp(commands[i]->name, name) == 0)
-      return commands[i];
+  for (size_t i = 0; cli_commands[i]; i++)
+    if (strcmp(cli_commands[i]->name, name) == 0)
+      return cli_commands[i];
   return NULL;
 }
 
 static int unknown(const char *name)
 {
-  const char *names[ARRAY_SIZE(commands)];
+  const char *names[ARRAY_SIZE(cli_commands)];
   size_t n = 0;
-  while (n < ARRAY_SIZE(commands) && commands[n]) {
-    names[n] = commands[n]->name;
+  while (cli_commands[n]) {
+    names[n] = cli_commands[n]->name;
     n++;
   }
   const char *near = str_nearest(str_of(name), names, n);
@@ -89,6 +90,15 @@ static int unknown(const char *name)
     fprintf(stderr, "; did you mean '%s'?", near);
   fputs("\n`mcpauth --help` lists them.\n", stderr);
   return CLI_USAGE;
+}
+
+/* Behind the command, or behind its action. */
+static bool asks_for_help(int argc, char **argv)
+{
+  for (int i = 1; i < argc && i < 3; i++)
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+      return true;
+  return false;
 }
 
 int main(int argc, char **argv)
@@ -133,7 +143,7 @@ int main(int argc, char **argv)
   argc -= optind;
   argv += optind;
   optind = 0; /* the subcommand parses its own */
-  if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+  if (asks_for_help(argc, argv))
     return command_help(c);
   return c->run(&cli, argc, argv);
 }

@@ -215,6 +215,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_provider = {
     .name = "provider",
+    .actions = "list show enable disable new test",
     .synopsis = "list | show NAME|FILE.so\n"
                 "       mcpauth provider enable NAME [as INSTANCE] | disable INSTANCE\n"
                 "       mcpauth provider new NAME [--login] [--blocking] [--out-of-tree DIR]\n"

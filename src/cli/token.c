@@ -179,6 +179,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct cli_command cmd_token = {
     .name = "token",
+    .actions = "create list show rotate revoke enable disable verify",
     .synopsis =
         "create --subject NAME [--scope SCOPE]... [--claim NAME=JSON]... [--expires 90d|TIME]\n"
         "                            [--note TEXT] [ID]\n"

@@ -10,21 +10,20 @@ struct config {
   bool insist;
 };
 
-static const struct mcpauth_option options[] = {
-    {.name = "insist",
-     .type = MCPAUTH_BOOL,
-     .offset = offsetof(struct config, insist),
-     .help = "Whether it refuses to do without",
-     .since = "9.9"},
-    {.name = NULL}};
+static const struct mcpauth_option options[] = {{.name = "insist",
+                                                 .type = MCPAUTH_BOOL,
+                                                 .offset = offsetof(struct config, insist),
+                                                 .help = "Whether it refuses to do without",
+                                                 .since = "9.9"},
+                                                {.name = NULL}};
 
 static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config)
 {
   if (MCPAUTH_HAS(h, from_the_future))
     return h->report(self, NULL, "this host has what cannot be");
   if (((const struct config *)config)->insist)
-    return h->report(self, "insist", "a hub of ABI 1.99 is needed, this one has %u.%u", h->abi >> 16,
-                     h->abi & 0xffff);
+    return h->report(self, "insist", "a hub of ABI 1.99 is needed, this one has %u.%u",
+                     h->abi >> 16, h->abi & 0xffff);
   return 0;
 }
 

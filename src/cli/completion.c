@@ -1,0 +1,158 @@
+/* mcpauth completion bash|zsh|fish: what a shell needs to complete command lines, made from the
+ * table of commands: their names, the actions that follow, the options in their synopses.  Printed
+ * at build time into what is installed. */
+#include <config.h>
+
+#include "cli/cli.h"
+
+#include <string.h>
+
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
+
+static const char global_options[] = "--config --state-dir --control --plugin-dir --help --version";
+
+/* Every `--word` of the synopsis, once, with SEP before each but the first. */
+static void put_options(struct buf *b, const struct cli_command *c, const char *sep)
+{
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyz-";
+  const char *text = c->synopsis;
+  for (const char *p = strstr(text, "--"); p; p = strstr(p + 2, "--")) {
+    size_t n = 2 + strspn(p + 2, letters);
+    bool again = n == 2;
+    for (const char *q = strstr(text, "--"); q && q < p && !again; q = strstr(q + 2, "--"))
+      again = strncmp(p, q, n) == 0 && strchr(letters, q[n]) == NULL;
+    if (!again)
+      buf_printf(b, "%s%.*s", b->n ? sep : "", (int)n, p);
+  }
+  buf_printf(b, "%s--help", b->n ? sep : "");
+}
+
+static void print_names(void)
+{
+  for (size_t i = 0; cli_commands[i]; i++)
+    printf("%s ", cli_commands[i]->name);
+  fputs(global_options, stdout);
+}
+
+/* `case` of bash and zsh: $words become what may follow $command and $action. */
+static void print_case(void)
+{
+  fputs("  case $command in\n    '') words='", stdout);
+  print_names();
+  puts("' ;;");
+  for (size_t i = 0; cli_commands[i]; i++) {
+    const struct cli_command *c = cli_commands[i];
+    CLEANUP(buf_done) struct buf options;
+    buf_init(&options, KIB(4));
+    put_options(&options, c, " ");
+    printf("    %s) words='%s'", c->name, options.p ? options.p : "");
+    if (c->actions)
+      printf("; [ -n \"$action\" ] || words=\"%s $words\"", c->actions);
+    puts(" ;;");
+  }
+  puts("  esac");
+}
+
+static void print_walk(const char *array, const char *from, const char *to)
+{
+  printf("  local command= action= words= i\n"
+         "  for ((i = %s; i < %s; i++)); do\n"
+         "    case ${%s[i]} in\n"
+         "      -c | --config | --state-dir | --control | --plugin-dir) ((i++)) ;;\n"
+         "      -*) ;;\n"
+         "      *) if [ -z \"$command\" ]; then command=${%s[i]}\n"
+         "         elif [ -z \"$action\" ]; then action=${%s[i]}; fi ;;\n"
+         "    esac\n"
+         "  done\n",
+         from, to, array, array, array);
+}
+
+static void print_bash(void)
+{
+  puts("# bash completion of mcpauth, made by `mcpauth completion bash`.\n"
+       "_mcpauth () {\n"
+       "  local cur=${COMP_WORDS[COMP_CWORD]}");
+  print_walk("COMP_WORDS", "1", "COMP_CWORD");
+  print_case();
+  puts("  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+       "  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+       "}\n"
+       "complete -o filenames -F _mcpauth mcpauth");
+}
+
+static void print_zsh(void)
+{
+  puts("#compdef mcpauth\n"
+       "# zsh completion of mcpauth, made by `mcpauth completion zsh`.\n"
+       "_mcpauth () {\n"
+       "  local -a line\n"
+       "  line=(\"${words[@]}\")");
+  print_walk("line", "2", "CURRENT");
+  print_case();
+  puts("  compadd -- ${=words} || _files\n"
+       "}\n"
+       "_mcpauth \"$@\"");
+}
+
+static void print_quoted(const char *text)
+{
+  putchar('\'');
+  for (; *text; text++) {
+    if (*text == '\'')
+      putchar('\\');
+    putchar(*text);
+  }
+  putchar('\'');
+}
+
+static void print_fish_options(const struct cli_command *c)
+{
+  CLEANUP(buf_done) struct buf options;
+  buf_init(&options, KIB(4));
+  put_options(&options, c, " ");
+  struct str rest = buf_view(&options), word;
+  while (str_next(&rest, ' ', &word))
+    printf("complete -c mcpauth -n '__fish_seen_subcommand_from %s' -l %.*s\n", c->name,
+           (int)word.n - 2, word.p + 2);
+}
+
+static void print_fish(void)
+{
+  puts("# fish completion of mcpauth, made by `mcpauth completion fish`.");
+  for (size_t i = 0; cli_commands[i]; i++) {
+    const struct cli_command *c = cli_commands[i];
+    printf("complete -c mcpauth -f -n __fish_use_subcommand -a %s -d ", c->name);
+    print_quoted(c->summary);
+    putchar('\n');
+    if (c->actions)
+      printf("complete -c mcpauth -n '__fish_seen_subcommand_from %s; and not "
+             "__fish_seen_subcommand_from %s' -a '%s'\n",
+             c->name, c->actions, c->actions);
+    print_fish_options(c);
+  }
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+  (void)cli;
+  if (argc == 2 && strcmp(argv[1], "bash") == 0)
+    print_bash();
+  else if (argc == 2 && strcmp(argv[1], "zsh") == 0)
+    print_zsh();
+  else if (argc == 2 && strcmp(argv[1], "fish") == 0)
+    print_fish();
+  else
+    return cli_usage(&cmd_completion, "for which shell: bash, zsh or fish?");
+  return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+}
+
+const struct cli_command cmd_completion = {
+    .name = "completion",
+    .actions = "bash zsh fish",
+    .synopsis = "bash|zsh|fish",
+    .summary = "print what a shell needs to complete command lines",
+    .example = ". <(mcpauth completion bash)",
+    .run = run,
+};
