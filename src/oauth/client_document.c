@@ -22,8 +22,12 @@ struct document_flight {
   struct oauth *oauth;
   struct arena *arena; /* holds this */
   struct str url, host;
-  struct fetch *fetch;
+  struct fetch *fetch;     /* while it is fetched */
+  struct store_task *keep; /* then while what came of it is kept */
   struct document_wait *first;
+  enum client_status status;
+  struct client_metadata metadata;
+  const char *why;
 };
 
 /* ---- the URL */
@@ -64,6 +68,7 @@ const char *document_misfit(const struct oauth *o, struct str url, struct url *r
 
 struct keep {
   struct work work;
+  struct document_flight *flight; /* the loop's */
   struct store_document document;
 };
 
@@ -73,23 +78,6 @@ static int put(void *arg, struct store_db *db)
   k->document.fetched_at = store_time(db);
   k->document.expires_at += k->document.fetched_at;
   return work_end(&k->work, store_document_put(db, &k->document));
-}
-
-/* What cannot be kept is fetched again. */
-static void nothing(void *arg, bool stored)
-{
-  (void)arg, (void)stored;
-}
-
-static void keep(const struct document_flight *f, struct str body, int64_t seconds)
-{
-  struct keep *k = work_new_of(f->oauth, struct keep);
-  if (k == NULL)
-    return;
-  k->document = (struct store_document){
-      .url = work_str(&k->work, f->url), .body = work_str(&k->work, body), .expires_at = seconds};
-  if (!store_submit(f->oauth->o.store, STORE_WRITE, put, nothing, work_free, k))
-    work_free(k);
 }
 
 static int64_t lifetime(int64_t max_age)
@@ -166,26 +154,54 @@ static void tell(struct document_flight *f, enum client_status status,
   }
 }
 
+static void conclude(struct document_flight *f)
+{
+  unlist(f);
+  tell(f, f->status, f->status == CLIENT_FOUND ? &f->metadata : NULL, f->why);
+  arena_free(f->arena);
+}
+
+/* What could not be kept is fetched again. */
+static void kept(void *arg, bool stored)
+{
+  const struct keep *k = arg;
+  (void)stored;
+  k->flight->keep = NULL;
+  conclude(k->flight);
+}
+
+/* Kept first, then told: who comes back at once finds it. */
+static void keep(struct document_flight *f, struct str body, int64_t seconds)
+{
+  struct keep *k = work_new_of(f->oauth, struct keep);
+  if (k) {
+    k->flight = f;
+    k->document = (struct store_document){
+        .url = work_str(&k->work, f->url), .body = work_str(&k->work, body), .expires_at = seconds};
+    f->keep = store_submit(f->oauth->o.store, STORE_WRITE, put, kept, work_free, k);
+  }
+  if (f->keep)
+    return;
+  work_free(k);
+  conclude(f);
+}
+
 /* An answer that says nothing about the client is no verdict, but is not asked for again at once.
  */
 static void fetched(void *arg, const struct fetch_reply *reply)
 {
   struct document_flight *f = arg;
-  struct client_metadata m = {.auth = CLIENT_AUTH_NONE};
   bool unknown = reply->status == 0 || reply->status >= 500;
-  const char *why = unknown ? "its document cannot be had now" : judge(f, reply, &m);
+  const char *why = unknown ? "its document cannot be had now" : judge(f, reply, &f->metadata);
   CLEANUP(buf_done) struct buf body;
   buf_init(&body, MIB(1));
-  unlist(f);
-  if (why == NULL && client_metadata_put(&m, &body) == 0)
+  f->fetch = NULL;
+  f->status = unknown ? CLIENT_UNAVAILABLE : why ? CLIENT_REFUSED : CLIENT_FOUND;
+  f->why = why ? why : "";
+  if (why == NULL && client_metadata_put(&f->metadata, &body) == 0)
     keep(f, buf_view(&body), lifetime(reply->max_age_s));
   else
     keep(f, STR(""), KEEP_BAD_S);
-  if (why)
-    tell(f, unknown ? CLIENT_UNAVAILABLE : CLIENT_REFUSED, NULL, why);
-  else
-    tell(f, CLIENT_FOUND, &m, "");
-  arena_free(f->arena);
 }
 
 static void join(struct document_flight *f, struct document_wait *w)
@@ -254,6 +270,8 @@ void documents_free(struct oauth *o)
     struct document_flight *f = o->documents;
     o->documents = f->next;
     fetch_cancel(f->fetch);
+    if (f->keep)
+      store_cancel(f->keep);
     arena_free(f->arena);
   }
 }
