@@ -313,6 +313,7 @@ def test_without_any_token_a_refresh_is_invalid(corp, oidc):
 # ---- cannot tell
 
 FAULTS = [{'status': 500}, {'status': 503, 'body': '<html>'}, {'status': 429}, {'drop': True},
+          {'status': 500, 'body': {'error': 'invalid_grant'}}, {'status': 429, 'body': {'error': 'invalid_client'}},
           {'status': 200, 'body': '<html>'}, {'status': 200, 'body': '{"a":1,"a":2}'},
           {'status': 400, 'body': {'error': 'temporarily_unavailable'}}]
 
