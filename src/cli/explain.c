@@ -21,6 +21,7 @@
 #include "http/fetch.h"
 #include "oauth/resource.h"
 #include "ops/log.h"
+#include "store/store.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/limits.h"
@@ -38,6 +39,8 @@ struct explain {
   struct loop *loop;
   struct jobs *jobs;
   struct fetcher *fetcher;
+  struct keyring *keys; /* these two for the hub's own tokens; NULL: it has issued none */
+  struct store *store;
   struct auth *auth;
   struct auth_outcome outcome;
   struct timer bound;
@@ -158,6 +161,22 @@ static void make_credential(struct explain *x)
 
 /* ---- the run */
 
+/* The key ring and the store of a hub that issues tokens of its own, to be looked into. */
+static void open_ours(struct explain *x)
+{
+  struct err e = {""};
+  const char *dir = x->cli->statedir ? x->cli->statedir : x->config->state_dir;
+  const char *db = arena_printf(x->arena, "%s/store.db", dir);
+  if (!x->config->oauth.enabled || db == NULL || access(db, F_OK) < 0)
+    return;
+  x->keys = keyring_load(dir, false, &e);
+  const struct store_options o = {
+      .state_dir = dir, .keys = x->keys, .jobs = x->jobs, .loop = x->loop};
+  x->store = x->keys ? store_open(&o, &e) : NULL;
+  if (x->store == NULL)
+    fprintf(stderr, "mcpauth explain: tokens of the hub itself cannot be judged: %s\n", e.text);
+}
+
 static int make_auth(struct explain *x)
 {
   struct err e = {""};
@@ -168,7 +187,10 @@ static int make_auth(struct explain *x)
   x->fetcher = x->jobs ? fetcher_new(x->loop, &e) : NULL;
   if (x->fetcher == NULL)
     return fail(e.text);
+  open_ours(x);
   struct auth_options o = {.config = x->config,
+                           .keys = x->keys,
+                           .store = x->store,
                            .loop = x->loop,
                            .jobs = x->jobs,
                            .fetcher = x->fetcher,
@@ -450,6 +472,8 @@ static void end(struct explain *x)
 {
   grant_free(x->outcome.grant);
   auth_free(x->auth);
+  store_close(x->store);
+  keyring_free(x->keys);
   if (x->jobs)
     jobs_free(x->jobs, 1000);
   if (x->fetcher)

@@ -188,6 +188,16 @@ def test_chosen_claims_are_shown_in_the_token(mixed):
     assert claims_of(user_token(hub))['claims'] == {'email': 'ann@example.com', 'name': 'Ann Example'}
 
 
+def test_explain_says_which_line_a_token_of_the_hub_satisfies(mixed):
+    hub = mixed()
+    token = user_token(hub)
+    said = hub.cli('explain', 'notes', '--token-file', '-', input=token, check=True).stdout
+    assert 'u-1001' in said and 'a token of the hub, for another line' in said, said
+    form(hub, {'token': token, 'client_id': 'app'}, '/revoke')
+    said = hub.cli('explain', 'notes', '--token-file', '-', input=token).stdout
+    assert 'hub token: revoked' in said, said
+
+
 # ---- clients of the configuration
 
 def test_a_client_has_no_scope_that_is_for_others_unless_it_is_written_down(hub, upstream):  # row 117
