@@ -189,3 +189,29 @@ def test_the_sample_client_of_the_sdk(logged, everything, client):
     answer(hub, c.wait(AUTHORIZE))
     c.wait('[Cc]onnected')
     assert len(hub.wait_audit('login')) == 1
+
+
+def test_the_inspector_logs_in_anew(logged, everything, client):
+    hub = logged(everything)
+    program = npm.clients() / MODULES / '@modelcontextprotocol/inspector/clients/launcher/build/index.js'
+    line = [program, '--cli', '--server-url', hub.public_url + '/tools', '--transport', 'http', '--method',
+            'tools/list', '--format', 'json']
+    env = {'MCP_AUTO_OPEN_ENABLED': 'true', 'MCP_INSPECTOR_SECRET_STORE': 'file',
+           'MCP_OAUTH_CALLBACK_URL': f'http://127.0.0.1:{npm.free_port()}/oauth/callback'}
+    first = client(*line, env=env)
+    answer(hub, first.wait(AUTHORIZE))
+    assert first.end() == 0, first.said
+    again = client(*line, '--relogin', env=env)
+    answer(hub, again.wait(AUTHORIZE))
+    assert again.end() == 0 and 'echo' in again.said, again.said
+    assert len(hub.wait_audit('login', n=2)) == 2
+
+
+def test_mcp_remote_over_the_older_transport(logged, program, client):
+    port = npm.free_port()
+    program(npm.clients() / EVERYTHING, 'sse', env={'PORT': str(port)}).wait_port(port)
+    hub = logged(f'http://127.0.0.1:{port}/sse')
+    c = client(packages() / MODULES / 'mcp-remote/dist/client.js', hub.public_url + '/tools', npm.free_port(),
+               '--transport', 'sse-only', stdin=subprocess.PIPE)
+    answer(hub, c.wait(AUTHORIZE))
+    c.wait('echo')
