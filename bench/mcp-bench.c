@@ -1,7 +1,7 @@
-/* What judging a message costs, without a hub around it: the JSON gate, a decision by rules, the
- * list filter.  bench/mcp-bench [MILLISECONDS a row].  Each figure is the least of several rounds,
- * for these take microseconds and a neighbour takes milliseconds.  Ends with 1 when a target is
- * missed. */
+/* What judging a message costs, without a hub around it: the JSON gate, the gate with rules behind
+ * it, the list filter; printed beside the targets.  bench/mcp-bench [MILLISECONDS a row].  Each
+ * figure is the least of several rounds, for these take microseconds and a neighbour takes
+ * milliseconds. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
