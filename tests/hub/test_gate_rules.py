@@ -14,7 +14,7 @@ METADATA = 'http://127.0.0.1:7070/.well-known/oauth-protected-resource/notes'
 RS = key('RS256')
 CONF = '''
 {hub}
-provider corp {{ module bearer-jwt; issuer %s; key_file {conf}/corp.jwks }}
+provider corp {{ module bearer-jwt; issuer %s; key_file {conf}/corp.jwks; map /staff /staff; map /team /team }}
 scope notes:read   {{ text "Read" }}
 scope notes:write  {{ text "Write" }}
 scope notes:admin  {{ text "Delete" }}
