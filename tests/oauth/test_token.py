@@ -92,6 +92,13 @@ def test_answers_are_kept_by_nobody(notes):  # row 116
     assert 'Set-Cookie' not in answer.headers and answer.headers['Access-Control-Allow-Origin'] == '*'
 
 
+def test_any_web_page_may_call_it_and_no_cookie_matters(notes):
+    app, code = login(notes)
+    answer = take(notes, app, code, headers={'Origin': 'https://inspector.example', 'Cookie': 'a=b'})
+    assert answer.status == 200 and answer.headers['Access-Control-Allow-Origin'] == '*'
+    assert 'Access-Control-Allow-Credentials' not in answer.headers
+
+
 def test_a_code_works_once_and_its_replay_ends_what_came_of_it(served, upstream):  # row 90
     app, code = login(served)
     got = good(take(served, app, code))
