@@ -1,13 +1,14 @@
 """When an open stream ends: revocation, a file of a provider, a reload, expiry; and when it does not."""
 
 import json
+import socket
 import time
 
 import pytest
 from support import secretlog
 from support.client import rpc
 from support.hub import SLOW
-from support.tokens import jwks, jwt, key
+from support.tokens import b64, jwks, jwt, key
 
 ISSUER, NOTES = 'https://login.example.com', 'http://127.0.0.1:7070/notes'
 RS = key('RS256')
@@ -238,3 +239,29 @@ def test_a_stream_within_an_event_ends_after_it_or_soon(notes, upstream):
     s = begun(notes(), token=token(life=3))
     assert ended(s) < 3 + SOON
     assert s.raw.endswith(b'half')
+
+
+def revoke(h, issuer, subject):
+    """What `mcpauth grants revoke` tells the daemon."""
+    words = ' '.join(b64(word) for word in (issuer, subject, 'a grant'))
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(10)
+        s.connect(str(h.control))
+        s.sendall(f'revoke {words}\n'.encode())
+        return s.recv(4096)
+
+
+@pytest.mark.parametrize('method', ['GET', 'POST'])
+def test_a_revocation_ends_every_stream_of_its_person_and_of_nobody_else(notes, upstream, method):
+    """rows 80, 187"""
+    open_stream(upstream)
+    h = notes(workers=2)
+    eve = jwt(RS, iss=ISSUER, aud=NOTES, sub='eve', exp=int(time.time()) + 600)
+    mine = [begun(h, method, token=token(jti=str(i))) for i in range(4)]
+    hers = begun(h, method, token=eve)
+    revoke(h, ISSUER, 'ada')
+    assert max(ended(s) for s in mine) < SOON
+    assert why(h, 4) == ['revoked'] * 4
+    upstream.exchanges[-1].event({'n': 2})
+    assert hers.message().json() == {'n': 2}
+    hers.close()
