@@ -29,6 +29,7 @@ struct store_db {
   size_t n_cache;
   int64_t high_water; /* of the wall clock, as far as the store knows */
   int64_t wall_0, mono_0;
+  unsigned sweeps;
   uint64_t marks_left; /* until the marks are counted again */
   int64_t busy_since;  /* of the busy handler */
   bool epoch_moved;    /* by this transaction: store.epoch follows the commit */

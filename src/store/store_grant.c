@@ -39,14 +39,15 @@ enum store_result store_grant_add(struct store_db *db, const struct store_grant 
     return STORE_FAILED;
   if (row == ROW)
     return STORE_REVOKED;
-  int64_t n = RUN(
-      db,
-      "INSERT INTO grants (id, issuer, subject, provider, client, client_name, service, scopes,"
-      " principal, key, created_at, used_at, checked_at, expires_at, revoked_at, why)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11, ?11, ?12, 0, '') ON CONFLICT DO NOTHING",
-      TEXT(g->id), TEXT(g->issuer), TEXT(g->subject), TEXT(g->provider), TEXT(g->client),
-      TEXT(g->client_name), TEXT(g->service), TEXT(g->scopes), BLOB(buf_view(&sealed)),
-      INT(keyring_sealed_by(buf_view(&sealed))), INT(now), INT(g->expires_at));
+  int64_t n =
+      RUN(db,
+          "INSERT INTO grants (id, issuer, subject, provider, client, client_name, service, scopes,"
+          " principal, key, created_at, used_at, checked_at, idle_at, expires_at, revoked_at, why)"
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11, ?11, ?11, ?12, 0, '') ON CONFLICT DO "
+          "NOTHING",
+          TEXT(g->id), TEXT(g->issuer), TEXT(g->subject), TEXT(g->provider), TEXT(g->client),
+          TEXT(g->client_name), TEXT(g->service), TEXT(g->scopes), BLOB(buf_view(&sealed)),
+          INT(keyring_sealed_by(buf_view(&sealed))), INT(now), INT(g->expires_at));
   return n < 0 ? STORE_FAILED : n == 0 ? STORE_CONFLICT : STORE_OK;
 }
 

@@ -6,7 +6,7 @@
 #include "store/sqlite.h"
 #include "util/cleanup.h"
 
-enum { HOUR = 3600, DAY = 86400 };
+enum { HOUR = 3600, DAY = 86400, RARELY = 60 };
 
 /* ---- what is over */
 
@@ -18,9 +18,9 @@ struct broom {
 static const struct broom brooms[] = {
     {"DELETE FROM code WHERE rowid IN (SELECT rowid FROM code WHERE expires_at < ? LIMIT ?)", HOUR},
     {"DELETE FROM mark WHERE rowid IN (SELECT rowid FROM mark WHERE expires_at < ? LIMIT ?)", HOUR},
-    {"DELETE FROM refresh WHERE rowid IN (SELECT rowid FROM refresh WHERE expires_at < ? LIMIT ?)",
+    {"DELETE FROM refresh WHERE hash IN (SELECT hash FROM refresh WHERE expires_at < ? LIMIT ?)",
      DAY},
-    {"UPDATE refresh SET successor = NULL WHERE rowid IN (SELECT rowid FROM refresh"
+    {"UPDATE refresh SET successor = NULL WHERE hash IN (SELECT hash FROM refresh"
      " WHERE successor IS NOT NULL AND used_at < ? LIMIT ?)",
      HOUR},
     {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants"
@@ -29,13 +29,9 @@ static const struct broom brooms[] = {
     {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants"
      " WHERE expires_at > 0 AND expires_at < ? LIMIT ?)",
      DAY},
-    /* Its last refresh token is gone, its last access token has expired. */
-    {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants g WHERE revoked_at = 0"
-     " AND used_at < ? AND NOT EXISTS (SELECT 1 FROM refresh r WHERE r.grant_id = g.id) LIMIT ?)",
-     DAY},
-    {"DELETE FROM upstream WHERE rowid IN (SELECT rowid FROM upstream u WHERE updated_at < ?"
-     " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.issuer = u.issuer"
-     "  AND g.subject = u.subject AND g.provider = u.provider AND g.revoked_at = 0) LIMIT ?)",
+    /* Its last refresh token has expired, and its last access token. */
+    {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants"
+     " WHERE revoked_at = 0 AND idle_at < ? LIMIT ?)",
      DAY},
     {"DELETE FROM document WHERE rowid IN (SELECT rowid FROM document WHERE expires_at < ?"
      " LIMIT ?)",
@@ -45,15 +41,31 @@ static const struct broom brooms[] = {
      DAY},
 };
 
+/* Looks at the whole table: once in a while. */
+static const struct broom upstream_broom = {
+    "DELETE FROM upstream WHERE rowid IN (SELECT rowid FROM upstream u WHERE updated_at < ?"
+    " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.issuer = u.issuer"
+    "  AND g.subject = u.subject AND g.provider = u.provider AND g.revoked_at = 0) LIMIT ?)",
+    DAY};
+
+static int sweep_with(struct store_db *db, const struct broom *b, unsigned max, unsigned *n)
+{
+  if (*n >= max)
+    return 0;
+  int64_t gone = db_run(db, b->sql, VALUES(INT(store_time(db) - b->after_s), INT(max - *n)));
+  if (gone < 0)
+    return -1;
+  *n += (unsigned)gone;
+  return 0;
+}
+
 enum store_result store_sweep(struct store_db *db, unsigned max, unsigned *ret_n)
 {
-  int64_t now = store_time(db);
   *ret_n = 0;
-  for (size_t i = 0; i < ARRAY_SIZE(brooms) && *ret_n < max; i++) {
-    int64_t n = db_run(db, brooms[i].sql, VALUES(INT(now - brooms[i].after_s), INT(max - *ret_n)));
-    if (n < 0)
+  for (size_t i = 0; i < ARRAY_SIZE(brooms); i++)
+    if (sweep_with(db, &brooms[i], max, ret_n) < 0)
       return STORE_FAILED;
-    *ret_n += (unsigned)n;
-  }
+  if (db->sweeps++ % RARELY == 0 && sweep_with(db, &upstream_broom, max, ret_n) < 0)
+    return STORE_FAILED;
   return STORE_OK;
 }

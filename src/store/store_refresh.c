@@ -22,7 +22,10 @@ enum store_result store_refresh_add(struct store_db *db, struct str grant, struc
                                     int64_t expires_at)
 {
   unsigned char hash[DB_HASH];
-  return insert(db, db_hash(token, hash), grant, 0, expires_at) < 0 ? STORE_FAILED : STORE_OK;
+  if (insert(db, db_hash(token, hash), grant, 0, expires_at) < 0 ||
+      RUN(db, "UPDATE grants SET idle_at = ? WHERE id = ?", INT(expires_at), TEXT(grant)) < 0)
+    return STORE_FAILED;
+  return STORE_OK;
 }
 
 /* ---- what a token is */
@@ -114,9 +117,31 @@ static enum store_result advance(struct store_db *db, struct str hash,
     return STORE_FAILED;
   }
   if (insert(db, db_hash(successor, next), t->grant.id, t->generation + 1, expires_at) < 0 ||
-      RUN(db, "UPDATE grants SET used_at = ? WHERE id = ?", INT(now), TEXT(t->grant.id)) < 0)
+      RUN(db, "UPDATE grants SET used_at = ?, idle_at = ? WHERE id = ?", INT(now), INT(expires_at),
+          TEXT(t->grant.id)) < 0)
     return STORE_FAILED;
   return STORE_OK;
+}
+
+/* Used tokens are remembered until they expire, for a replay must be known as one: dropping the
+ * oldest would let a thief make room for what he did.  A client that refreshes so often that they
+ * become too many must log in again.  Looked at once in 256 times. */
+static enum store_result judge_family(struct store_db *db, const struct store_refresh *t)
+{
+  if (t->generation % 256 != 255)
+    return STORE_OK;
+  CLEANUP(db_end) sqlite3_stmt *s = NULL;
+  enum row row =
+      QUERY(db, &s, "SELECT min(generation) FROM refresh WHERE grant_id = ?", TEXT(t->grant.id));
+  if (row != ROW)
+    return STORE_FAILED;
+  int64_t n = t->generation - db_int(s, 0);
+  db_end(&s);
+  if (n < LIMIT_FAMILY)
+    return STORE_OK;
+  return store_grant_revoke(db, t->grant.id, "it was refreshed too often") == STORE_OK
+             ? STORE_REVOKED
+             : STORE_FAILED;
 }
 
 /* Of a token that exists; S is at its row. */
@@ -140,7 +165,9 @@ static enum store_result rotate(struct store_db *db, sqlite3_stmt **s, struct st
     return STORE_EXPIRED;
   if (t->grant.expires_at > 0 && expires_at > t->grant.expires_at)
     expires_at = t->grant.expires_at;
-  enum store_result r = advance(db, hash, t, token, buf_view(&aad), successor, expires_at);
+  enum store_result r = judge_family(db, t);
+  if (r == STORE_OK)
+    r = advance(db, hash, t, token, buf_view(&aad), successor, expires_at);
   if (r == STORE_OK)
     *ret_successor = successor;
   return r;

@@ -103,6 +103,7 @@ enum {
   LIMIT_KEYRING_TEXT = 262144, /* bytes of one text that it seals */
   LIMIT_MARKS = 200000,        /* single-use marks at once; past that nothing single-use is taken */
   LIMIT_DOCUMENTS = 1000,      /* client documents that are kept */
+  LIMIT_FAMILY = 20000,        /* refresh tokens of a grant that are remembered */
   LIMIT_STORE_QUEUE = 2048,    /* pieces of work that wait for the store, in a worker: 503 */
 
   /* rules */

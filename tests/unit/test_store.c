@@ -1,5 +1,6 @@
 /* Every object of the store, one connection. */
 #include "store_support.h"
+#include "util/limits.h"
 
 static struct store_db db;
 static struct arena *arena;
@@ -515,6 +516,24 @@ static void test_no_refresh_token_outlives_its_grant(void **state)
   assert_int_equal(rotate("refresh-token-n1", "refresh-token-n2", NULL), STORE_EXPIRED);
 }
 
+/* What is remembered is bounded, and the bound is no way to make a replay forgotten. */
+static void test_a_grant_that_is_refreshed_too_often_ends(void **state)
+{
+  (void)state;
+  struct store_grant g;
+  add_family();
+  assert_int_equal(rotate("refresh-token-n0", "refresh-token-n1", "refresh-token-n1"), STORE_OK);
+  assert_int_equal(TX(&db, RUN(&db, "UPDATE refresh SET generation = ? WHERE generation = 1",
+                               INT(LIMIT_FAMILY / 256 * 256 - 1))),
+                   1);
+  assert_int_equal(rotate("refresh-token-n1", "refresh-token-n2", "refresh-token-n2"), STORE_OK);
+  assert_int_equal(TX(&db, RUN(&db, "UPDATE refresh SET generation = ? WHERE used_at = 0",
+                               INT(LIMIT_FAMILY / 256 * 256 + 255))),
+                   1);
+  assert_int_equal(rotate("refresh-token-n2", "refresh-token-n3", NULL), STORE_REVOKED);
+  assert_int_equal(get_grant("g1", &g), STORE_REVOKED);
+}
+
 static void test_a_revoked_grant_refreshes_no_more(void **state)
 {
   (void)state;
@@ -623,7 +642,10 @@ static void test_sweeping_takes_out_what_is_over_a_portion_at_a_time(void **stat
   assert_int_equal(n, 0);
   struct store_grant g;
   assert_int_equal(get_grant("g1", &g), STORE_OK);
-  later(MONTH + 2 * 86400);
+  later(MONTH - 3661);
+  assert_int_equal(TX(&db, store_sweep(&db, 20, &n)), STORE_OK);
+  assert_int_equal(get_grant("g1", &g), STORE_OK); /* its last refresh token was good until now */
+  later(2 * 86400);
   assert_int_equal(TX(&db, store_sweep(&db, 20, &n)), STORE_OK);
   assert_int_equal(get_grant("g1", &g), STORE_NONE);
 }
@@ -659,6 +681,7 @@ int main(void)
       T(test_another_client_cannot_use_it_and_does_it_no_harm),
       T(test_a_refresh_token_expires_when_it_is_not_used),
       T(test_no_refresh_token_outlives_its_grant),
+      T(test_a_grant_that_is_refreshed_too_often_ends),
       T(test_a_revoked_grant_refreshes_no_more),
       T(test_tokens_upstream_come_back_and_change_by_version),
       T(test_one_caller_alone_may_refresh_upstream),
