@@ -325,8 +325,11 @@ int idp_start(struct idp *i, struct script *s, struct err *e)
 /* Those that it has made for connections end with it. */
 void idp_stop(struct idp *i)
 {
-  if (i->pid <= 0)
-    return;
-  kill(i->pid, SIGKILL);
-  waitpid(i->pid, NULL, 0);
+  if (i->pid > 0) {
+    kill(i->pid, SIGKILL);
+    waitpid(i->pid, NULL, 0);
+  }
+  if (i->key)
+    jwt_key_done(i->key);
+  free(i->key);
 }
