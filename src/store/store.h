@@ -229,7 +229,8 @@ enum store_result store_refresh_peek(struct store_db *db, struct str token, int6
 /* TOKEN, which CLIENT presents, is used up and SUCCESSOR takes its place.  OK; AGAIN: it was used
  * at most GRACE_S ago, and *RET_SUCCESSOR (in A) is the one given then; REPLAYED: it was used
  * before that, and the whole grant is revoked now; CONFLICT: it is another client's (nothing
- * changes); REVOKED, EXPIRED, NONE, BROKEN.  After OK *RET_SUCCESSOR is SUCCESSOR. */
+ * changes); REVOKED (now too, when the family has become too large), EXPIRED, NONE, BROKEN.  After
+ * OK *RET_SUCCESSOR is SUCCESSOR. */
 enum store_result store_refresh_rotate(struct store_db *db, struct str token, struct str client,
                                        struct str successor, int64_t expires_at, int64_t grace_s,
                                        struct arena *a, struct str *ret_successor);
