@@ -384,11 +384,12 @@ int worker_main(const struct worker_args *args)
   }
   /* Nothing is in flight any more, or was ended: what must reach the disk does so here. */
   http_server_free(w.hub.server);
-  oauth_free(w.hub.oauth);
+  oauth_stop(w.hub.oauth);
   identity_free(w.hub.identity);
   auth_free(w.hub.auth);
   audit_close(w.hub.audit);
   jobs_free(w.jobs, 1000);
   store_close(w.store);
+  oauth_free(w.hub.oauth);
   return 0;
 }

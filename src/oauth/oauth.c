@@ -74,7 +74,7 @@ struct oauth *oauth_new(const struct oauth_options *options, struct err *e)
   return o;
 }
 
-void oauth_free(struct oauth *o)
+void oauth_stop(struct oauth *o)
 {
   if (o == NULL)
     return;
@@ -82,7 +82,13 @@ void oauth_free(struct oauth *o)
   refreshes_free(o);
   user_tokens_free(o);
   assertions_free(o);
-  arena_free(o->arena);
+}
+
+void oauth_free(struct oauth *o)
+{
+  oauth_stop(o);
+  if (o)
+    arena_free(o->arena);
 }
 
 /* ---- which endpoint */

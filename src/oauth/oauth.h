@@ -39,6 +39,10 @@ struct oauth_options {
 /* Whether this configuration needs an authorization server: somebody can log in. */
 bool oauth_wanted(const struct config *c);
 struct oauth *oauth_new(const struct oauth_options *o, struct err *e);
+/* Gives up what is under way; before auth_free.  What has begun in a job thread still looks at O.
+ */
+void oauth_stop(struct oauth *o);
+/* After the job threads and the store have ended. */
 void oauth_free(struct oauth *o);
 
 /* One request to an endpoint; RQ->user is the hub's and points to something that holds it. */

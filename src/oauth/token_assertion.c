@@ -61,6 +61,7 @@ void assertions_free(struct oauth *o)
 {
   for (size_t i = 0; o->assertion_keys && i < o->o.config->oauth.n_assertion_issuers; i++)
     keyset_free(o->assertion_keys[i]);
+  o->assertion_keys = NULL;
 }
 
 /* ---- the store */
