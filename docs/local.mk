@@ -4,6 +4,7 @@ MANUAL += docs/mcpauth-bearer-jwt.5 docs/mcpauth-static-token.5
 MANUAL += docs/mcpauth-address.5
 MANUAL += docs/mcpauth-webhook.5
 MANUAL += docs/mcpauth-introspect.5
+MANUAL += docs/mcpauth-mtls.5
 if HAVE_LDAP
 MANUAL += docs/mcpauth-ldap-groups.5
 endif
@@ -39,6 +40,7 @@ docs/mcpauth-static-token.5: plugins/static-token/mcpauth-static-token.pod
 docs/mcpauth-address.5: plugins/address/mcpauth-address.pod
 docs/mcpauth-webhook.5: plugins/webhook/mcpauth-webhook.pod
 docs/mcpauth-introspect.5: plugins/introspect/mcpauth-introspect.pod
+docs/mcpauth-mtls.5: plugins/mtls/mcpauth-mtls.pod
 docs/mcpauth-ldap-groups.5: plugins/ldap-groups/mcpauth-ldap-groups.pod
 docs/mcpauth-oidc.5: plugins/oidc/mcpauth-oidc.pod
 docs/mcpauth-workos.5: plugins/workos/mcpauth-workos.pod

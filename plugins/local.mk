@@ -28,6 +28,11 @@ plugins_introspect_la_SOURCES = plugins/introspect/introspect.c
 plugins_introspect_la_CFLAGS = $(MODULE_COMPILE)
 plugins_introspect_la_LDFLAGS = $(MODULE_LINK)
 EXTRA_DIST += plugins/introspect/mcpauth-introspect.pod
+plugin_LTLIBRARIES += plugins/mtls.la
+plugins_mtls_la_SOURCES = plugins/mtls/mtls.c
+plugins_mtls_la_CFLAGS = $(MODULE_COMPILE)
+plugins_mtls_la_LDFLAGS = $(MODULE_LINK)
+EXTRA_DIST += plugins/mtls/mcpauth-mtls.pod
 EXTRA_DIST += plugins/ldap-groups/mcpauth-ldap-groups.pod
 if HAVE_LDAP
 plugin_LTLIBRARIES += plugins/ldap-groups.la

@@ -40,6 +40,7 @@ struct hub_options {
   int64_t requests_per_principal, requests_per_client, requests_per_address;
   int64_t open_per_principal, open_per_client, open_per_address, failures_per_address;
   struct config_words trusted_proxy, allow_origin;
+  const char *client_certificate_header;
   const char *ca_file, *egress_proxy;
   struct audit_choice audit;
   struct rotation rotation;
@@ -342,6 +343,10 @@ static const struct option_spec rows[] = {
     STATEMENT("trusted_proxy", custom_trusted_proxy, "NETWORK ...",
               "whose X-Forwarded-For is believed: networks, and unix for unix sockets",
               AT(trusted_proxy), .flags = MCPAUTH_REPEAT),
+    OPTION("client_certificate_header", MCPAUTH_STRING, "NAME",
+           "where trusted proxies put the client's certificate: Client-Cert (RFC 9440), or nginx's "
+           "$ssl_client_escaped_cert",
+           AT(client_certificate_header)),
     STATEMENT("allow_origin", custom_origin, "ORIGIN ...", "web pages that may call every service",
               AT(allow_origin), .flags = MCPAUTH_REPEAT),
     STATEMENT("ca_file", custom_ca_file, "PATH",
@@ -431,6 +436,7 @@ static void copy(struct binder *b, const struct hub_options *o)
   c->watchdog_ms = o->watchdog;
   c->max_generations = (unsigned)o->max_generations;
   c->trusted_proxy = o->trusted_proxy;
+  c->client_certificate_header = o->client_certificate_header;
   c->allow_origin = o->allow_origin;
   c->ca_file = o->ca_file;
   c->egress_proxy = o->egress_proxy;

@@ -165,6 +165,17 @@ static void custom_key(struct binder *b, const struct statement *s, void *target
     l->tls_key = secrets_resolve(b, &s->words[1]);
 }
 
+static void custom_client_ca(struct binder *b, const struct statement *s, void *target)
+{
+  struct config_listen *l = target;
+  if (!statement_form(b, s, 1, 1, "client_ca PATH"))
+    return;
+  l->client_ca = bind_read_file(b, &s->words[1], LIMIT_CERTIFICATE_FILE).p;
+  CLEANUP(free_x509) X509 *authority = l->client_ca ? read_certificate(l->client_ca) : NULL;
+  if (l->client_ca && authority == NULL)
+    report_error(b->f, s->words[1].at, "the file holds no PEM certificate");
+}
+
 static void custom_mode(struct binder *b, const struct statement *s, void *target)
 {
   struct config_listen *l = target;
@@ -187,6 +198,9 @@ static const struct option_spec rows[] = {
               "the server's certificate and those that it hangs on (PEM): makes this TLS",
               .flags = 0),
     STATEMENT("key", custom_key, "file:PATH", "its private key (PEM, not encrypted)", .flags = 0),
+    STATEMENT("client_ca", custom_client_ca, "PATH",
+              "authorities (PEM) of client certificates: clients may show one, see mcpauth-mtls(5)",
+              .flags = 0),
     STATEMENT("mode", custom_mode, "OCTAL",
               "of a unix socket: who may connect; 0666 when not given", .flags = 0),
 };
@@ -204,6 +218,8 @@ static void bind_block(struct binder *b, const struct statement *s, struct confi
   }
   if (certificate != key)
     report_error(b->f, statement_at(s), "TLS needs both `certificate PATH` and `key file:PATH`");
+  if (l->client_ca && !certificate)
+    report_error(b->f, statement_at(s), "only a TLS listener can ask for client certificates");
   if (l->tls_certificate && l->tls_key)
     check_pair(b, l, statement_at(s));
 }

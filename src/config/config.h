@@ -46,6 +46,7 @@ struct config_listen {
   const char *systemd_name;     /* FileDescriptorName, or NULL */
   const char *tls_certificate;  /* PEM content of the chain; NULL: plain */
   const struct secret *tls_key; /* PEM content */
+  const char *client_ca;        /* PEM content: clients may show a certificate; NULL: not asked */
   const char *unix_mode;        /* octal, default "0666" for unix sockets */
 };
 
@@ -322,7 +323,8 @@ struct config {
   unsigned job_threads; /* a worker; 4 */
   int64_t drain_timeout_ms, watchdog_ms;
   unsigned max_generations;
-  struct config_words trusted_proxy; /* CIDRs, and "unix" */
+  struct config_words trusted_proxy;     /* CIDRs, and "unix" */
+  const char *client_certificate_header; /* of trusted proxies, or NULL */
   struct config_words allow_origin;
   const char *ca_file, *egress_proxy;
 

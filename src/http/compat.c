@@ -2,6 +2,7 @@
  * proof. */
 #include "http/compat.h"
 
+#include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +44,11 @@ struct MHD_Daemon *compat_daemon_start(const struct compat_options *o, struct er
       {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
       {MHD_OPTION_HTTPS_PRIORITIES, 0,
        (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"},
+      {MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)(uintptr_t)o->client_ca},
       {MHD_OPTION_END, 0, NULL},
   };
+  if (o->client_ca == NULL)
+    tls[3].option = MHD_OPTION_END;
   if (o->certificate)
     flags |= MHD_USE_TLS;
   else
@@ -68,6 +72,22 @@ int compat_daemon_descriptor(struct MHD_Daemon *d)
 {
   const union MHD_DaemonInfo *info = MHD_get_daemon_info(d, MHD_DAEMON_INFO_EPOLL_FD);
   return info ? info->epoll_fd : -1;
+}
+
+struct str compat_client_certificate(struct MHD_Connection *c)
+{
+  const union MHD_ConnectionInfo *info =
+      MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  const struct str none = {NULL, 0};
+  if (info == NULL || info->tls_session == NULL)
+    return none;
+  unsigned status = ~0u, n = 0;
+  gnutls_session_t session = info->tls_session;
+  const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
+  if (chain == NULL || n == 0 || gnutls_certificate_type_get(session) != GNUTLS_CRT_X509 ||
+      gnutls_certificate_verify_peers2(session, &status) < 0 || status != 0)
+    return none;
+  return (struct str){(const char *)chain[0].data, chain[0].size};
 }
 
 void *compat_conn_context(struct MHD_Connection *c)

@@ -19,6 +19,7 @@ struct compat_callbacks {
 struct compat_options {
   unsigned max_connections;
   const char *certificate, *key; /* PEM; NULL: plain */
+  const char *client_ca;         /* PEM: clients are asked for a certificate; NULL: not */
   const struct compat_callbacks *callbacks;
   void *cls;
 };
@@ -27,6 +28,9 @@ struct compat_options {
 struct MHD_Daemon *compat_daemon_start(const struct compat_options *o, struct err *e);
 int compat_daemon_descriptor(struct MHD_Daemon *d);
 void *compat_conn_context(struct MHD_Connection *c);
+/* The DER of the client's certificate, which hangs on one of client_ca and is good now; none
+ * otherwise.  Lives as long as the connection. */
+struct str compat_client_certificate(struct MHD_Connection *c);
 /* The status of the answer that is queued, 0 if none is. */
 int compat_status(struct MHD_Connection *c);
 

@@ -107,6 +107,7 @@ struct request {
 };
 
 struct daemon {
+  char *client_ca; /* PEM, or NULL */
   struct http_server *server;
   struct MHD_Daemon *mhd;
   struct watch watch;

@@ -1,4 +1,5 @@
 libcore_a_SOURCES += src/http/address.c src/http/address.h
+libcore_a_SOURCES += src/http/client_cert.c src/http/client_cert.h
 libcore_a_SOURCES += \
   src/http/challenge.h src/http/fetch.h src/http/server.h src/http/target.h src/http/upstream.h
 UNIT_TESTS += tests/unit/test_address

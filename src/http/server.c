@@ -213,10 +213,14 @@ static int daemon_start(struct http_server *s, struct daemon *d, const struct ht
     d->key_n = l->tls_key.n;
     if (d->key_n)
       memcpy(d->key, l->tls_key.p, d->key_n);
+    d->client_ca = l->client_ca ? strdup(l->client_ca) : NULL;
+    if (l->client_ca && d->client_ca == NULL)
+      return err_set(e, "out of memory");
   }
   struct compat_options o = {.max_connections = s->options.max_connections + 64,
                              .certificate = d->certificate,
                              .key = d->key,
+                             .client_ca = d->client_ca,
                              .callbacks = &connection_callbacks,
                              .cls = s};
   d->mhd = compat_daemon_start(&o, e);
@@ -238,15 +242,26 @@ static void daemon_stop(struct daemon *d)
     OPENSSL_cleanse(d->key, d->key_n);
   free(d->key);
   free(d->certificate);
+  free(d->client_ca);
 }
 
-/* One daemon for all plain listeners, one for each certificate. */
+struct str http_client_certificate(const struct http_request *rq)
+{
+  const struct request *r = (const struct request *)(const void *)rq; /* its first member */
+  return rq->tls ? compat_client_certificate(r->conn->mhd) : (struct str){NULL, 0};
+}
+
+static bool same_text(const char *a, const char *b)
+{
+  return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* One daemon for all plain listeners, one for each certificate and what its clients may show. */
 struct daemon *daemon_for(struct http_server *s, const struct http_listener *l, struct err *e)
 {
   for (size_t i = 0; i < s->n_daemons; i++) {
-    const char *have = s->daemons[i].certificate;
-    if (have == NULL ? l->tls_certificate == NULL
-                     : l->tls_certificate && strcmp(have, l->tls_certificate) == 0)
+    const struct daemon *d = &s->daemons[i];
+    if (same_text(d->certificate, l->tls_certificate) && same_text(d->client_ca, l->client_ca))
       return &s->daemons[i];
   }
   struct daemon *d = &s->daemons[s->n_daemons++];

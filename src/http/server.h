@@ -92,6 +92,7 @@ struct http_listener {
   bool admin;
   const char *tls_certificate; /* PEM; NULL: plain */
   struct str tls_key;          /* PEM */
+  const char *client_ca;       /* PEM: clients may show a certificate; NULL: they are not asked */
 };
 
 /* The self-test of the parser adapter runs here: a request with a NUL must be refused on a
@@ -113,6 +114,9 @@ unsigned http_server_connections(const struct http_server *s);
 
 /* The value of the header NAME (compared without case); .p NULL when absent; the first if many. */
 struct str http_header(const struct http_request *rq, const char *name);
+/* DER of the client's certificate, verified against the listener's client_ca; .n 0 when there is
+ * none.  Valid while the request is. */
+struct str http_client_certificate(const struct http_request *rq);
 size_t http_header_count(const struct http_request *rq, const char *name);
 
 /* ---- answers; HEADERS are validated (token names, no control bytes: else 500) and copied */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "ops/callers.h"
+#include "http/address.h"
+#include "http/client_cert.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
@@ -92,6 +94,21 @@ static void on_auth(void *arg, const struct auth_outcome *o)
   want_body(x);
 }
 
+/* Of the connection, or what a trusted proxy says of its own; a header of anybody else is nothing.
+ */
+static const struct mcpauth_certificate *client_certificate(const struct exchange *x,
+                                                            struct arena *arena)
+{
+  const char *header = x->hub->config->client_certificate_header;
+  struct str der = http_client_certificate(x->rq);
+  if (der.n)
+    return client_cert_parse(der, arena);
+  if (header == NULL || http_header_count(x->rq, header) != 1 ||
+      !networks_have(&x->hub->proxies, (const struct sockaddr *)&x->rq->peer))
+    return NULL;
+  return client_cert_header(http_header(x->rq, header), arena);
+}
+
 void auth_request_of(struct exchange *x, struct arena *arena, struct auth_request *ret)
 {
   const struct config_service *s = x->service->config;
@@ -104,7 +121,8 @@ void auth_request_of(struct exchange *x, struct arena *arena, struct auth_reques
                 .resource = s->resource,
                 .address = x->client,
                 .method = arena_dup(arena, x->rq->method),
-                .tls = x->rq->tls},
+                .tls = x->rq->tls,
+                .certificate = client_certificate(x, arena)},
       .arena = arena,
   };
 }

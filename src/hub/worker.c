@@ -141,7 +141,8 @@ static int make_server(struct worker *w, struct err *e)
     return err_set(e, "out of memory");
   for (size_t i = 0; i < c->n_listen; i++) {
     l[i] = (struct http_listener){.fd = w->args->listen_fds[i],
-                                  .tls_certificate = c->listen[i].tls_certificate};
+                                  .tls_certificate = c->listen[i].tls_certificate,
+                                  .client_ca = c->listen[i].client_ca};
     if (c->listen[i].tls_key)
       l[i].tls_key = secret_expose(c->listen[i].tls_key);
   }

@@ -50,6 +50,7 @@ enum {
   LIMIT_ISSUER = 512,
   LIMIT_SUBJECT = 512,
   LIMIT_CLIENT = 512,
+  LIMIT_CLIENT_CERTIFICATE = 8192, /* bytes of one, DER */
   LIMIT_SCOPE = 128,
   LIMIT_SCOPES = 200,
   LIMIT_CLAIMS = 65536, /* bytes of a principal's claims as JSON */
