@@ -111,10 +111,9 @@ static void leaf_value(struct binder *b, const struct statement *s, void *target
                  "'%s' is no JSON pointer: it begins with '/', as in /realm_access/roles",
                  s->words[1].text.p);
   if (!l->place->scopes && str_starts(s->words[1].text, "/account/"))
-    lint_warning(
-        b, "entitled-by-account", s->words[1].at,
-        "account lines are asked at requests, not at logins: the hub's own tokens will not "
-        "have the scope");
+    lint_warning(b, "entitled-by-account", s->words[1].at,
+                 "account lines are asked at requests, not at logins: "
+                 "tokens of the hub will not have the scope");
   c->pointer = str_of(bind_dup(b, s->words[1].text));
   if (!operator_parse(s->words[2].text, &c->op))
     report_error(b->f, s->words[2].at,
