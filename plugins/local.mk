@@ -44,7 +44,7 @@ endif
 
 # Providers are loaded by their .so; libtool's own files would only be in the way.  Without them it
 # cannot uninstall, so that is done here too.
-install-exec-hook: install-no-la
+install-data-hook: install-no-la
 install-no-la:
 	rm -f $(plugin_LTLIBRARIES:plugins/%='$(DESTDIR)$(plugindir)'/%)
 uninstall-hook: uninstall-providers
