@@ -138,7 +138,7 @@ static void measure(const struct work *w)
   }
   bool good = w->target_us == 0 || least / 1000 <= w->target_us;
   printf("%-46s %7zu B %9.2f us", w->name, w->bytes.n, least / 1000);
-  if (w->target_us)
+  if (w->target_us > 0)
     printf("   target %g us: %s", w->target_us, good ? "kept" : "MISSED");
   printf("\n");
 }
