@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from support import tokens
-from test_token import claims_of, error, form, good
+from test_token_endpoint import claims_of, error, form, good
 
 SECRET = 'correct horse battery staple'
 GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer'

@@ -6,7 +6,7 @@ import pytest
 
 from support.people import App, Person
 from support.standin import Reply, StandIn
-from test_token import error, good, login, take
+from test_token_endpoint import error, good, login, take
 
 REDIRECT = 'http://localhost/cb'
 

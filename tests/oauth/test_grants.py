@@ -7,7 +7,7 @@ import pytest
 
 from support.hub import SLOW
 from test_refresh import refresh, tokens_of
-from test_token import claims_of, error, good
+from test_token_endpoint import claims_of, error, good
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from support import tokens
 from support.secretlog import remember
-from test_token import basic, claims_of, error, form, good, login, take
+from test_token_endpoint import basic, claims_of, error, form, good, login, take
 
 SECRET = 'correct horse battery staple'
 CONF = '''

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from support.people import Person
-from test_token import claims_of, error, form, good, login, take
+from test_token_endpoint import claims_of, error, form, good, login, take
 
 FRESH = 2.2  # the provider's last answer is older than the hub lets pass for fresh
 
