@@ -139,19 +139,13 @@ static void tell(const struct mcpauth_provider *p, const char *path, const char 
            instance);
 }
 
-static const struct mcpauth_provider *load(const struct cli *cli, const char *name, struct err *e)
-{
-  struct loader *l = loader_new(cli->plugindir, e);
-  return l ? loader_open(l, name, NULL, e) : NULL; /* both live as long as the process */
-}
-
-static int enable(const struct cli *cli, const char *name, const char *instance, struct err *e)
+static int enable(const struct cli *cli, const struct mcpauth_provider *p, const char *instance,
+                  struct err *e)
 {
   char path[PATH_SIZE], off[PATH_SIZE];
   CLEANUP(buf_done) struct buf text;
   buf_init(&text, KIB(256));
-  const struct mcpauth_provider *p = load(cli, name, e);
-  if (p == NULL || path_of(path, cli, instance, ".conf", e) < 0 ||
+  if (path_of(path, cli, instance, ".conf", e) < 0 ||
       path_of(off, cli, instance, ".conf.disabled", e) < 0)
     return -1;
   if (access(path, F_OK) < 0 && access(off, F_OK) == 0) {
@@ -172,7 +166,11 @@ int provider_enable(const struct cli *cli, int argc, char **argv)
   struct err e = {""};
   if (argc != 2 && !(argc == 4 && strcmp(argv[2], "as") == 0))
     return cli_usage(&cmd_provider, "enable takes NAME, or NAME as INSTANCE");
-  return enable(cli, argv[1], argc == 4 ? argv[3] : argv[1], &e) < 0 ? fail("enable", &e) : CLI_OK;
+  struct loader *l = loader_new(cli->plugindir, &e);
+  const struct mcpauth_provider *p = l ? loader_open(l, argv[1], NULL, &e) : NULL;
+  int r = p ? enable(cli, p, argc == 4 ? argv[3] : argv[1], &e) : -1;
+  loader_free(l);
+  return r < 0 ? fail("enable", &e) : CLI_OK;
 }
 
 /* ---- disable */
