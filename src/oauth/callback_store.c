@@ -5,18 +5,17 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "auth/login.h"
 #include "oauth/answer.h"
 #include "oauth/pages.h"
+#include "oauth/token_text.h"
 #include "ops/log.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
-#include "util/base64url.h"
 #include "util/clock.h"
 
-enum { FINISH_ARENA = 1048576, CODE_BYTES = 32, GRANT_BYTES = 16 };
+enum { FINISH_ARENA = 1048576, CODE_BYTES = 32 };
 
 /* ---- the mark */
 
@@ -186,18 +185,6 @@ static void finish_cancel(void *waiting)
 
 /* ---- making it */
 
-static int random_text(struct arena *a, size_t n, struct str *ret)
-{
-  unsigned char bytes[CODE_BYTES];
-  CLEANUP(buf_wipe) struct buf b;
-  buf_init(&b, 64);
-  if (getrandom(bytes, n, 0) != (ssize_t)n ||
-      base64url_encode(&b, (struct str){(char *)bytes, n}) < 0)
-    return -1;
-  *ret = arena_str(a, buf_view(&b));
-  return ret->p ? 0 : -1;
-}
-
 /* Copies to the arena of F; what has no memory shows as a NULL pointer in the check of fill. */
 static struct str copy(struct finish *f, struct str s)
 {
@@ -246,8 +233,9 @@ static int fill_code(struct finish *f, struct arrival *v)
   char *claims = json_dumps(v->who->claims, JSON_COMPACT | JSON_SORT_KEYS);
   c->grant.principal = claims ? copy(f, str_of(claims)) : (struct str){NULL, 0};
   free(claims);
-  if (random_text(f->arena, CODE_BYTES, &c->code) < 0 ||
-      random_text(f->arena, GRANT_BYTES, &c->grant.id) < 0)
+  c->code = random_text(f->arena, "", CODE_BYTES);
+  c->grant.id = grant_id(f->arena);
+  if (c->code.p == NULL || c->grant.id.p == NULL)
     return -1;
   c->grant.issuer = f->consent.issuer;
   c->grant.subject = f->consent.subject;

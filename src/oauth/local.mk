@@ -41,3 +41,5 @@ UNIT_TESTS += tests/unit/test_authorize_request
 tests_unit_test_authorize_request_SOURCES = tests/unit/test_authorize_request.c
 UNIT_TESTS += tests/unit/test_transaction
 tests_unit_test_transaction_SOURCES = tests/unit/test_transaction.c
+UNIT_TESTS += tests/unit/test_token_text
+tests_unit_test_token_text_SOURCES = tests/unit/test_token_text.c

@@ -13,7 +13,7 @@
 #include "util/clock.h"
 #include "util/json.h"
 
-enum { LEEWAY_MS = 30 * 1000, LIFETIME_MS = 3600 * 1000, GRANT_BYTES = 16 };
+enum { LEEWAY_MS = 30 * 1000, LIFETIME_MS = 3600 * 1000 };
 
 struct assertion {
   struct work work; /* its arena holds this */
@@ -174,7 +174,7 @@ static int fill(struct assertion *a, const json_t *claims)
   struct token_run *r = a->run;
   struct work *w = &a->work;
   struct str jti = json_str(claims, "jti");
-  a->grant.id = random_text(w->arena, "", GRANT_BYTES);
+  a->grant.id = grant_id(w->arena);
   a->grant.issuer = work_str(w, str_of(a->issuer->issuer));
   a->grant.subject = work_str(w, json_str(claims, "sub"));
   a->grant.provider = work_str(w, str_of(a->issuer->provider->name));

@@ -7,7 +7,7 @@
 #include "util/base64url.h"
 #include "util/cleanup.h"
 
-enum { RANDOM_MOST = 64 };
+enum { RANDOM_MOST = 64, GRANT_BYTES = 16 };
 
 struct str random_text(struct arena *a, const char *prefix, size_t bytes)
 {
@@ -20,6 +20,11 @@ struct str random_text(struct arena *a, const char *prefix, size_t bytes)
   if (base64url_encode(&b, (struct str){(const char *)raw, bytes}) < 0 || b.failed)
     return (struct str){NULL, 0};
   return arena_str(a, buf_view(&b));
+}
+
+struct str grant_id(struct arena *a)
+{
+  return random_text(a, "g", GRANT_BYTES);
 }
 
 static struct str hash(struct arena *a, struct str s, int (*encode)(struct buf *, struct str))
