@@ -115,11 +115,11 @@ static void refuse_unknown(struct exchange *x)
   CLEANUP(buf_done) struct buf b;
   bool resource = x->op.kind == RULE_RESOURCE || !str_eq(x->item, x->op.item);
   const char *what = x->op.kind == RULE_PROMPT ? "Unknown prompt: " : "Unknown tool: ";
+  buf_init(&b, 8 * LIMIT_ITEM);
   if (x->gate.kind == GATE_NOTIFICATION) { /* nobody waits for an answer */
     http_respond(x->rq, 202, NULL, 0, STR(""));
     return;
   }
-  buf_init(&b, 8 * LIMIT_ITEM);
   if (resource) {
     buf_puts(&b, "{\"uri\":");
     buf_json(&b, x->item);

@@ -95,9 +95,9 @@ static void put(struct out *o, struct str name, struct buf *value)
 static void put_text(struct out *o, struct str name, struct str text)
 {
   CLEANUP(buf_done) struct buf b;
+  buf_init(&b, LIMIT_IDENTITY_HEADER);
   if (text.p == NULL || text.n == 0)
     return;
-  buf_init(&b, LIMIT_IDENTITY_HEADER);
   put_escaped(&b, text);
   put(o, name, &b);
 }

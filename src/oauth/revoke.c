@@ -172,11 +172,11 @@ static void answer_introspection(struct token_call *c, const struct inspection *
 {
   CLEANUP(buf_done) struct buf b;
   bool access = i->kind == KIND_ACCESS;
+  buf_init(&b, KIB(16));
   if (!i->alive || !may_see(c, i)) {
     exchange_json(c->x, 200, STR("{\"active\":false}\n"));
     return;
   }
-  buf_init(&b, KIB(16));
   members_begin(&b);
   member_bool(&b, "active", true);
   member_text(&b, "token_type", access ? STR("Bearer") : STR("refresh_token"));
