@@ -1,12 +1,14 @@
 """Provider files are judged before anything in them runs: who could have changed them, how they are
 reached, what they say they are (rows 128, 129, 130, 131)."""
 
+import itertools
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -279,7 +281,9 @@ def test_a_relative_folder_is_refused(plugins):
 
 
 def test_a_file_that_is_swapped_while_it_is_judged_is_never_used(maker, tmp_path):
-    """What was judged and what was loaded must be one file, whoever keeps renaming others over it."""
+    """What was judged and what was loaded must be one file, whoever keeps renaming others over it.
+    The good file stays for longer and longer, so that however fast or slow the machine is, some
+    judgements fall between two renames and some across one."""
     maker.make(table='.name = "fault",')
     bad, good = maker.folder / 'odd.so', tmp_path / 'good.so'
     bad.chmod(0o666)
@@ -288,16 +292,20 @@ def test_a_file_that_is_swapped_while_it_is_judged_is_never_used(maker, tmp_path
     name, stop = maker.folder / 'fault.so', threading.Event()
 
     def swap():
-        while not stop.is_set():
+        for pause in itertools.cycle((0, 0, 0, 0.001, 0.01, 0.1, 0.5)):
             for file in (bad, good):
                 link = maker.folder / '.next'
                 os.link(file, link)
                 link.rename(name)
+            if stop.wait(pause):
+                return
     shutil.copy(good, name)
     thread = threading.Thread(target=swap)
     thread.start()
+    answers, end = [], time.monotonic() + 120
     try:
-        answers = [show(maker.folder, 'fault') for _ in range(150)]
+        while len(answers) < 150 or ({status for status, _ in answers} != {0, 1} and time.monotonic() < end):
+            answers.append(show(maker.folder, 'fault'))
     finally:
         stop.set()
         thread.join()
