@@ -176,13 +176,19 @@ int explain_operation(const struct explain_question *q, struct arena *a, struct 
 
 /* ---- what the rules say */
 
+static bool of_hub(const struct config_service *s, const struct config_rule *r)
+{
+  const struct config_rules *rules = &s->rules[r->kind];
+  return r < rules->v + rules->n_hub;
+}
+
 void explain_decision(const struct config_service *s, const struct policy_caller *who,
                       const struct operation *op, const struct policy_decision *d, struct arena *a)
 {
   bool item = op->kind != RULE_METHOD;
   printf("operation  %.*s%s%.*s\n", STR_ARG(op->method), item ? " " : "", STR_ARG(op->item));
   if (d->rule)
-    printf("rule       %s (%s%s:%u)\n", d->rule->text, d->rule->hub ? "of the hub, " : "",
+    printf("rule       %s (%s%s:%u)\n", d->rule->text, of_hub(s, d->rule) ? "of the hub, " : "",
            d->rule->at.file, d->rule->at.line);
   else
     puts("rule       none");

@@ -177,15 +177,16 @@ static void take_kind(struct binder *b, struct config_service *v, enum rule_kind
   struct pattern_key *keys = bind_alloc(b, n, sizeof *keys);
   if (rules == NULL || keys == NULL)
     return;
-  n = 0;
-  for (size_t l = 0; l < 2; l++)
+  struct config_rules *ret = &v->rules[kind];
+  *ret = (struct config_rules){.v = rules, .keys = keys};
+  for (size_t l = 0; l < 2; l++) {
+    ret->n_hub = ret->n;
     for (size_t i = 0; i < lists[l]->n; i++)
       if (lists[l]->v[i].kind == kind) {
-        rules[n] = lists[l]->v[i];
-        keys[n] = pattern_key_of(&rules[n].pattern);
-        rules[n++].hub = l == 0;
+        rules[ret->n] = lists[l]->v[i];
+        keys[ret->n++] = pattern_key_of(&lists[l]->v[i].pattern);
       }
-  v->rules[kind] = (struct config_rules){rules, keys, n};
+  }
 }
 
 void rules_of_service(struct binder *b, struct config_service *v, const struct rule_list *own)

@@ -152,17 +152,18 @@ struct config_rule {
   struct config_at at;
   enum rule_kind kind;
   enum rule_action action;
-  bool hub; /* of the hub block, before the service's own */
   struct config_pattern pattern;
   struct config_condition require; /* of ACTION_REQUIRE: a CONDITION_ALL */
   const char *text; /* "tool delete_* require scope notes:admin", for explain and the audit */
 };
 
-/* In order: the first that matches decides. */
+/* The hub's lines, then the service's own.  Of either the first that matches counts, and the worse
+ * of the two answers is that of the lines. */
 struct config_rules {
   const struct config_rule *v;
   const struct pattern_key *keys; /* of each */
   size_t n;
+  size_t n_hub; /* of them the hub's */
 };
 
 enum accept_kind { ACCEPT_BEARER = 1, ACCEPT_BASIC, ACCEPT_HEADER, ACCEPT_QUERY };

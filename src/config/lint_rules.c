@@ -7,19 +7,28 @@
 #include "config/pattern.h"
 #include "util/cleanup.h"
 
-static bool looked_at(const struct config_service *s, const struct config_rule *r)
+static bool of_hub(const struct config_rules *rules, size_t at)
 {
-  return r->hub && s->index > 0;
+  return at < rules->n_hub;
 }
 
 /* ---- lines that never decide */
+
+/* Whether the line at FIRST leaves nothing to that at AT, where it matches all that this one does:
+ * it is one of the same list, or one of the hub whose answer a service cannot make worse. */
+static bool shadows(const struct config_rules *rules, size_t first, size_t at)
+{
+  enum rule_action hub = rules->v[first].action, own = rules->v[at].action;
+  return of_hub(rules, first) == of_hub(rules, at) || hub == ACTION_HIDE ||
+         (hub == ACTION_DENY && own != ACTION_HIDE);
+}
 
 static void lint_unreachable(struct binder *b, const struct config_rules *rules, size_t at)
 {
   const struct config_rule *r = &rules->v[at];
   for (size_t i = 0; i < at; i++) {
     const struct config_rule *first = &rules->v[i];
-    if (!pattern_covers(&first->pattern, r->kind, &r->pattern))
+    if (!shadows(rules, i, at) || !pattern_covers(&first->pattern, r->kind, &r->pattern))
       continue;
     lint_warning(b, "unreachable-rule", r->at,
                  "this line never decides: '%s' at %s:%u:%u matches all that it matches",
@@ -69,11 +78,12 @@ static void lint_broad(struct binder *b, const struct config_rule *r)
                  r->pattern.text.p, rule_kind_name(r->kind));
 }
 
-/* Whether a later line says something else about what R matches. */
+/* Whether a later line of its list says something else about what the line at AT matches. */
 static bool is_exception(const struct config_rules *rules, size_t at)
 {
   for (size_t i = at + 1; i < rules->n; i++)
-    if (pattern_covers(&rules->v[i].pattern, RULE_METHOD, &rules->v[at].pattern))
+    if (of_hub(rules, i) == of_hub(rules, at) &&
+        pattern_covers(&rules->v[i].pattern, RULE_METHOD, &rules->v[at].pattern))
       return true;
   return false;
 }
@@ -105,14 +115,12 @@ void lint_rules(struct binder *b, const struct config_service *s)
   b->more_risks = &b->hub_risks;
   for (enum rule_kind kind = RULE_TOOL; kind <= RULE_METHOD; kind++) {
     const struct config_rules *rules = &s->rules[kind];
-    for (size_t i = 0; i < rules->n; i++) {
-      if (looked_at(s, &rules->v[i]))
-        continue;
+    for (size_t i = s->index > 0 ? rules->n_hub : 0; i < rules->n; i++) {
       lint_unreachable(b, rules, i);
       lint_broad(b, &rules->v[i]);
       if (kind == RULE_METHOD)
         lint_method(b, rules, i);
-      if (!rules->v[i].hub)
+      if (!of_hub(rules, i))
         lint_condition(b, s, &rules->v[i].require);
     }
   }

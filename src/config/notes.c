@@ -49,14 +49,11 @@ static void kind_note(struct binder *b, const struct config_service *s, enum rul
 {
   const struct config_rules *rules = &s->rules[kind];
   const char *name = rule_kind_name(kind);
-  size_t hub = 0;
-  for (size_t i = 0; i < rules->n; i++)
-    hub += rules->v[i].hub;
   if (rules->n)
     note(b,
-         "service %s: every %s: the first of %zu lines that matches (%zu of them the hub's), "
-         "and none is deny",
-         s->name, name, rules->n, hub);
+         "service %s: every %s: the first that matches of its %zu lines and of the hub's %zu, the "
+         "stricter if both do; no line is deny",
+         s->name, name, rules->n - rules->n_hub, rules->n_hub);
   else
     any_note(b, s, name, scopes);
 }

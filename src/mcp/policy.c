@@ -1,5 +1,6 @@
 /* Rules: what a caller may do; see policy.h.  The service's demands, the method lines and the lines
- * of the operation's kind give an answer each, and the worst of them is the decision. */
+ * of the operation's kind give an answer each, those of the hub and those of the service apart, and
+ * the worst of them is the decision. */
 #include "mcp/policy.h"
 
 #include <stdlib.h>
@@ -54,19 +55,51 @@ static struct step step_rule(const struct world *w, const struct config_rule *r)
   return (struct step){ANSWER_DENY, r, "the line has no action"};
 }
 
-static const struct config_rule *first_match(const struct config_rules *rules, enum rule_kind kind,
-                                             struct str item)
+static struct step worse(struct step a, struct step b)
 {
-  struct pattern_probe probe = pattern_probe_of(item);
-  bool plain = rules->n && pattern_plain(kind, item);
-  for (size_t i = 0; i < rules->n; i++)
-    if (pattern_agrees(&rules->keys[i], &probe) &&
-        pattern_match(&rules->v[i].pattern, kind, item, plain))
+  return b.answer > a.answer || (b.answer == a.answer && b.rule) ? b : a;
+}
+
+static const struct step no_line = {ANSWER_DENY, NULL, "no line matches"};
+
+/* The line of the hub and the service's own that decide; NULL: none of theirs matches. */
+struct lines {
+  const struct config_rule *hub, *own;
+};
+
+/* The service's own line makes the hub's answer worse, never better. */
+static struct step step_lines(const struct world *w, struct lines lines)
+{
+  if (lines.hub == NULL)
+    return lines.own ? step_rule(w, lines.own) : no_line;
+  struct step hub = step_rule(w, lines.hub);
+  return lines.own ? worse(hub, step_rule(w, lines.own)) : hub;
+}
+
+struct probe {
+  enum rule_kind kind;
+  struct str item;
+  bool plain;
+  struct pattern_probe key;
+};
+
+static const struct config_rule *first_match(const struct config_rules *rules, size_t from,
+                                             size_t to, const struct probe *p)
+{
+  for (size_t i = from; i < to; i++)
+    if (pattern_agrees(&rules->keys[i], &p->key) &&
+        pattern_match(&rules->v[i].pattern, p->kind, p->item, p->plain))
       return &rules->v[i];
   return NULL;
 }
 
-static const struct step no_line = {ANSWER_DENY, NULL, "no line matches"};
+static struct lines lines_about(const struct config_rules *rules, enum rule_kind kind,
+                                struct str item)
+{
+  struct probe p = {kind, item, rules->n && pattern_plain(kind, item), pattern_probe_of(item)};
+  return (struct lines){.hub = first_match(rules, 0, rules->n_hub, &p),
+                        .own = first_match(rules, rules->n_hub, rules->n, &p)};
+}
 
 static struct step step_kind(const struct config_service *s, const struct world *w,
                              const struct operation *op)
@@ -74,42 +107,65 @@ static struct step step_kind(const struct config_service *s, const struct world 
   const struct config_rules *rules = &s->rules[op->kind];
   if (rules->n == 0)
     return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind"};
-  const struct config_rule *r = first_match(rules, op->kind, op->item);
-  return r ? step_rule(w, r) : no_line;
+  return step_lines(w, lines_about(rules, op->kind, op->item));
 }
 
-/* The line that is best for the caller among those that decide about some of the template's URIs;
- * one that decides about all of them is the last. */
-static struct step step_template(const struct config_service *s, const struct world *w,
-                                 struct str uri_template)
+/* ---- templates */
+
+/* What one list says about the URIs of a template. */
+struct reached {
+  const struct config_rule *best; /* for the caller, of the lines that decide about some of them */
+  bool rest;                      /* about some of them no line decides */
+};
+
+static struct reached lines_reached(const struct config_rules *rules, size_t from, size_t to,
+                                    const struct world *w, struct str uri_template)
 {
-  const struct config_rules *rules = &s->rules[RULE_RESOURCE];
-  struct step best = no_line;
+  struct reached ret = {.rest = true};
+  enum answer answer = ANSWER_HIDE;
   size_t before = w->needs->n;
-  if (rules->n == 0)
-    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind"};
-  for (size_t i = 0; i < rules->n; i++) {
+  for (size_t i = from; i < to && ret.rest; i++) {
     enum pattern_reach reach = pattern_reaches(&rules->v[i].pattern, uri_template);
     if (reach == REACH_NONE)
       continue;
     struct step step = step_rule(w, &rules->v[i]);
     w->needs->n = before;
-    if (best.rule == NULL || step.answer < best.answer)
-      best = step;
-    if (reach == REACH_ALL)
-      break;
+    if (ret.best == NULL || step.answer < answer) {
+      ret.best = &rules->v[i];
+      answer = step.answer;
+    }
+    ret.rest = reach != REACH_ALL;
   }
-  return best.rule ? step_rule(w, best.rule) : best; /* once more for its scopes */
+  return ret;
+}
+
+/* The best that some URI of the template may get. */
+static struct step step_template(const struct config_service *s, const struct world *w,
+                                 struct str uri_template)
+{
+  const struct config_rules *rules = &s->rules[RULE_RESOURCE];
+  if (rules->n == 0)
+    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind"};
+  struct reached hub = lines_reached(rules, 0, rules->n_hub, w, uri_template);
+  struct reached own = lines_reached(rules, rules->n_hub, rules->n, w, uri_template);
+  if (hub.best == NULL || own.best == NULL || !(hub.rest || own.rest))
+    return step_lines(w, (struct lines){hub.best, own.best});
+  size_t before = w->needs->n;
+  struct step of_hub = step_rule(w, hub.best), of_own = step_rule(w, own.best);
+  w->needs->n = before;
+  /* Where one is silent the other alone decides, which is never worse than both. */
+  bool hub_alone = own.rest && (!hub.rest || of_hub.answer < of_own.answer);
+  return step_rule(w, hub_alone ? hub.best : own.best);
 }
 
 static struct step step_method(const struct config_service *s, const struct world *w,
                                const struct operation *op)
 {
-  const struct config_rule *r = first_match(&s->rules[RULE_METHOD], RULE_METHOD, op->method);
+  struct lines lines = lines_about(&s->rules[RULE_METHOD], RULE_METHOD, op->method);
   if (op->task && !s->tasks)
     return (struct step){ANSWER_DENY, NULL, "tasks are off at this service"};
-  if (r)
-    return step_rule(w, r);
+  if (lines.hub || lines.own)
+    return step_lines(w, lines);
   if (!op->known)
     return (struct step){ANSWER_DENY, NULL, "MCP has no such method, and no line allows it"};
   return (struct step){ANSWER_ALLOW, NULL, "no line is about this method"};
@@ -140,11 +196,6 @@ struct question {
   struct str arguments;
   bool any_arguments;
 };
-
-static struct step worse(struct step a, struct step b)
-{
-  return b.answer > a.answer || (b.answer == a.answer && b.rule) ? b : a;
-}
 
 static struct step ask(const struct question *q, struct needs *needs)
 {

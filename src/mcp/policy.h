@@ -3,9 +3,11 @@
  * by the list filter for every item of a list, and by `mcpauth explain`.
  *
  * In this order: the service's `require`; `method` lines; the lines of the operation's kind.  In
- * each list the hub's lines come first, and the first line that matches decides.  A `method` line
- * that allows does not skip the lines of the kind: what names a tool must pass the tool's line too.
- * Absence never grants: of a claim, of a line in a kind that has lines, of memory. */
+ * each list the first of the hub's lines that matches and the first of the service's own both
+ * count, and the worse answer holds; where only one of them has a line that matches, it decides.  A
+ * `method` line that allows does not skip the lines of the kind: what names a tool must pass the
+ * tool's line too. Absence never grants: of a claim, of a line in a kind that has lines, of memory.
+ */
 #ifndef MCP_POLICY_H
 #define MCP_POLICY_H
 

@@ -174,7 +174,7 @@ def make_policy(rng):
     w.add('}')
     w.add('hub {')
     w.add('  public_url http://127.0.0.1:1')
-    hub = w.rules(make_rules(rng, 1)) if rng.random() < 0.5 else []
+    data['hub_rules'] = w.rules(make_rules(rng, 2)) if rng.random() < 0.5 else []
     demand(rng, w, data)
     w.add('}')
     w.add('service s { path /s; upstream http://127.0.0.1:9/; auth required tokens')
@@ -187,7 +187,7 @@ def make_policy(rng):
     rules += w.rules(own[at:])
     demand(rng, w, data)
     finish_service(rng, w, data)
-    data['rules'] = hub + rules
+    data['rules'] = rules
     return data, '\n'.join(w.lines) + '\n'
 
 

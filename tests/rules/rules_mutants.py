@@ -13,8 +13,13 @@ import tempfile
 import rules_differential
 
 MUTANTS = [
-    ('mcp/policy.c', 'a kind without a match is open', 'return r ? step_rule(w, r) : no_line;',
-     'return r ? step_rule(w, r) : (struct step){ANSWER_ALLOW, NULL, ""};'),
+    ('mcp/policy.c', 'a kind without a match is open', 'step_rule(w, lines.own) : no_line;',
+     'step_rule(w, lines.own) : (struct step){ANSWER_ALLOW, NULL, ""};'),
+    ('mcp/policy.c', 'the hub has the last word', 'return lines.own ? worse(hub, step_rule(w, lines.own)) : hub;',
+     'return hub;'),
+    ('mcp/policy.c', "the service's own line has the last word", 'if (lines.hub == NULL)', 'if (lines.own)'),
+    ('mcp/policy.c', "lines of the hub count as the service's own", 'first_match(rules, rules->n_hub, rules->n, &p)',
+     'first_match(rules, 0, rules->n, &p)'),
     ('mcp/policy.c', 'a method line skips the kind', 'else if (q->op.kind != RULE_METHOD)',
      'else if (q->op.kind != RULE_METHOD && step.rule == NULL)'),
     ('mcp/policy.c', 'tasks are always on', 'if (op->task && !s->tasks)', 'if (0)'),
@@ -58,7 +63,7 @@ MUTANTS = [
     ('config/pattern.c', 'file has a host', 'return a.n == 0; /*', 'return true; /*'),
     ('config/bind_condition.c', 'not stays above any', 'any != negated ? CONDITION_ANY', 'any ? CONDITION_ANY'),
     ('config/bind_condition.c', 'not not is not', '&rest, !negated, ret)', '&rest, true, ret)'),
-    ('config/bind_rules.c', 'the hub comes last', '{&b->hub_rules, own}', '{own, &b->hub_rules}'),
+    ('config/bind_rules.c', 'all lines are the hub\'s', 'ret->n_hub = ret->n;', 'ret->n_hub = n;'),
     ('config/bind_rules.c', 'order is that of kinds', 'if (source->n)\n    qsort', 'if (0)\n    qsort'),
     ('util/decimal.c', 'exponents are not read', 'd.top = place + exponent;', 'd.top = place;'),
     ('util/decimal.c', 'digits end early', 'while (x.n || y.n) {', 'while (x.n && y.n) {'),

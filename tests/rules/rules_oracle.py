@@ -15,6 +15,7 @@ resources/list resources/read resources/subscribe resources/templates/list resou
 subscriptions/listen tasks/cancel tasks/get tasks/list tasks/result tasks/update tools/call tools/list'''.split())
 USES = {'tool': 'tools/call', 'resource': 'resources/read', 'prompt': 'prompts/get'}
 ANY_ARGUMENTS = object()
+ORDER_OF_ANSWERS = ['allow', 'scopes', 'unmet', 'deny', 'hide']  # from good to bad
 
 
 # --- patterns ---------------------------------------------------------------------------------------
@@ -281,11 +282,15 @@ class Policy:
 
     # lines
 
-    def first(self, kind, item):
-        for rule in self.data['rules']:
-            if rule['kind'] == kind and matches(kind, rule['pattern'], item):
-                return rule
-        return None
+    def of_lines(self, kind, item, caller, arguments):
+        """(answer, needs, rule) of the hub's line and of the service's own, where they have one; the worst is last."""
+        answers = []
+        for lines in (self.data['hub_rules'], self.data['rules']):
+            rule = next((r for r in lines if r['kind'] == kind and matches(kind, r['pattern'], item)), None)
+            if rule:
+                answers.append((*self.of_rule(rule, caller, arguments), rule))
+        answers.sort(key=lambda a: ORDER_OF_ANSWERS.index(a[0]))  # of equals the service's own stays last
+        return (answers[-1][0], set().union(*(a[1] for a in answers)), answers[-1][2]) if answers else None
 
     def of_rule(self, rule, caller, arguments):
         if rule['action'] != 'require':
@@ -302,25 +307,21 @@ class Policy:
         return ('unmet', set()) if result is None else ('allow' if result[0] else 'scopes', result[1])
 
     def of_kind(self, kind, item, caller, arguments):
-        if not any(r['kind'] == kind for r in self.data['rules']):
+        if not any(r['kind'] == kind for r in self.data['hub_rules'] + self.data['rules']):
             return 'allow', set(), None
-        rule = self.first(kind, item)
-        return (*self.of_rule(rule, caller, arguments), rule) if rule else ('deny', set(), None)
+        return self.of_lines(kind, item, caller, arguments) or ('deny', set(), None)
 
     def of_method(self, method, caller, arguments):
         if method.startswith('tasks/') and not self.data['tasks']:
             return 'deny', set(), None
-        rule = self.first('method', method)
-        if rule:
-            return (*self.of_rule(rule, caller, arguments), rule)
-        return ('allow' if method in KNOWN else 'deny'), set(), None
+        return (self.of_lines('method', method, caller, arguments)
+                or ('allow' if method in KNOWN else 'deny', set(), None))
 
     def ask(self, kind, method, item, caller, arguments):
         answers = [(*self.of_service(caller), None), self.of_method(method, caller, arguments)]
         if kind != 'method':
             answers.append(self.of_kind(kind, item, caller, arguments))
-        order = ['allow', 'scopes', 'unmet', 'deny', 'hide']
-        worst = max((a[0] for a in answers), key=order.index)
+        worst = max((a[0] for a in answers), key=ORDER_OF_ANSWERS.index)
         rules = [a[2] for a in answers if a[0] == worst and a[2]]
         return worst, set().union(*(a[1] for a in answers)), rules[-1]['line'] if rules else 0
 

@@ -500,8 +500,8 @@ static void test_notes_say_which_kinds_have_lines_and_who_may_hold_a_scope(void 
                           "scope r { text R }\nscope b { text B; for role boss }\n"
                           "service s { path /s; auth required tokens; require scope r\n"
                           "tool y allow; " UP "}");
-  assert_true(noted(c, "service s: every tool: the first of 2 lines that matches (1 of them the "
-                       "hub's), and none is deny"));
+  assert_true(noted(c, "service s: every tool: the first that matches of its 1 lines and of the "
+                       "hub's 1, the stricter if both do; no line is deny"));
   assert_true(noted(c, "service s: every prompt: any granted caller with scope r"));
   assert_true(noted(c, "scope r: everybody who can sign in may hold it"));
   assert_false(noted(c, "scope b"));

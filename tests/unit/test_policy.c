@@ -152,19 +152,27 @@ static void test_no_match_is_deny_in_a_kind_that_has_lines(void **state)
                    POLICY_ALLOW);
 }
 
-static void test_lines_of_the_hub_come_first(void **state)
+static void test_the_stricter_of_the_hubs_line_and_the_services_decides(void **state)
 {
   (void)state;
-  load(
-      "hub { public_url http://127.0.0.1:1; tool danger* deny; tool beta require scope read }\n" HUB
-      "service s { path /s; upstream http://127.0.0.1:9/; auth required tokens\n"
-      " tool danger_one allow; tool * allow }\n");
-  assert_int_equal(tool(caller("", "{}"), "danger_one"), POLICY_DENY);
-  assert_int_equal(tool(caller("", "{}"), "beta"), POLICY_SCOPES);
-  assert_int_equal(tool(caller("read", "{}"), "beta"), POLICY_ALLOW);
-  assert_int_equal(tool(caller("", "{}"), "other"), POLICY_ALLOW);
-  assert_true(config->services[0].rules[RULE_TOOL].v[0].hub);
-  assert_false(config->services[0].rules[RULE_TOOL].v[2].hub);
+  load("hub { public_url http://127.0.0.1:1; tool help allow; tool delete_* require scope read\n"
+       "  tool debug* deny; method vendor/* allow }\n" HUB
+       "service s { path /s; upstream http://127.0.0.1:9/; auth required tokens\n"
+       " tool delete_note require scope write; tool *_payment deny; tool debug hide\n"
+       " tool debug_all allow; tool own allow; method vendor/x deny }\n");
+  const struct policy_caller *none = caller("", "{}"), *reader = caller("read", "{}");
+  assert_int_equal(tool(none, "help"), POLICY_ALLOW); /* no line of the service matches */
+  assert_int_equal(tool(none, "own"), POLICY_ALLOW);  /* and none of the hub */
+  assert_int_equal(tool(none, "other"), POLICY_DENY);
+  assert_int_equal(tool(reader, "delete_x"), POLICY_ALLOW);
+  assert_int_equal(tool(reader, "delete_payment"), POLICY_DENY);
+  assert_int_equal(tool(reader, "delete_note"), POLICY_SCOPES);
+  assert_int_equal(tool(none, "debug_all"), POLICY_DENY);
+  assert_int_equal(tool(none, "debug"), POLICY_HIDE);
+  assert_int_equal(decide(none, "vendor/y", RULE_METHOD, "", NULL).verdict, POLICY_ALLOW);
+  assert_int_equal(decide(none, "vendor/x", RULE_METHOD, "", NULL).verdict, POLICY_DENY);
+  struct policy_decision d = decide(none, "tools/call", RULE_TOOL, "delete_note", "{}");
+  assert_int_equal(d.n_needs, 2); /* what both lines ask for */
 }
 
 static void test_a_policy_stands_where_it_is_named(void **state)
@@ -708,6 +716,21 @@ static void test_templates_are_listed_when_one_of_their_uris_could_be_read(void 
   assert_true(shows_template("note://public/x"));
 }
 
+static void test_templates_are_listed_by_what_the_hub_and_the_service_say(void **state)
+{
+  (void)state;
+  load("hub { public_url http://127.0.0.1:1; resource note://a/* allow; resource note://b/x deny\n"
+       "  resource note://c/* deny; resource note://d/* allow }\n" HUB
+       "service s { path /s; upstream http://127.0.0.1:9/; auth required tokens\n"
+       " resource note://a/* deny; resource note://b/* allow; resource note://c/* allow\n"
+       " resource note://d/x deny }\n");
+  assert_false(shows_template("note://a/{id}"));
+  assert_true(shows_template("note://b/{id}"));
+  assert_false(shows_template("note://c/{id}"));
+  assert_true(shows_template("note://d/{id}"));
+  assert_false(shows_template("note://e/{id}"));
+}
+
 /* ---- who may hold a scope */
 
 static void test_entitlement_follows_for(void **state)
@@ -730,7 +753,8 @@ int main(void)
       TEST(test_the_first_line_that_matches_decides),
       TEST(test_a_line_that_requires_is_final_when_it_is_not_met),
       TEST(test_no_match_is_deny_in_a_kind_that_has_lines),
-      TEST(test_lines_of_the_hub_come_first),
+      TEST(test_the_stricter_of_the_hubs_line_and_the_services_decides),
+      TEST(test_templates_are_listed_by_what_the_hub_and_the_service_say),
       TEST(test_a_policy_stands_where_it_is_named),
       TEST(test_a_policy_that_is_named_first_decides_first),
       TEST(test_what_looks_like_a_name_matches_no_glob),
