@@ -173,15 +173,18 @@ static void recall_done(void *arg, bool stored)
 {
   struct recall *r = arg;
   struct authorize *a = r->a;
+  struct arena *arena = a->x->rq->arena;
+  const struct person p = {arena_str(arena, r->person.issuer), arena_str(arena, r->person.subject),
+                           arena_str(arena, r->person.provider)};
   exchange_waited(a->x);
-  /* Whatever goes wrong here, the person is asked. */
-  if (!stored || r->result != STORE_OK) {
+  /* Whatever goes wrong here, the person is asked: without a name the state would be anybody's. */
+  if (!stored || r->result != STORE_OK || !p.issuer.p || !p.subject.p || !p.provider.p) {
     ask(a);
     return;
   }
-  a->t.issuer = arena_str(a->x->rq->arena, r->person.issuer);
-  a->t.subject = arena_str(a->x->rq->arena, r->person.subject);
-  a->t.provider = arena_str(a->x->rq->arena, r->person.provider);
+  a->t.issuer = p.issuer;
+  a->t.subject = p.subject;
+  a->t.provider = p.provider;
   a->t.remember = true;
   struct buf b;
   exchange_record_begin(a->x, &b);

@@ -57,17 +57,7 @@ static void proved(struct client_auth_run *r)
 /* The two halves of Basic are form-encoded (RFC 6749 section 2.3.1). */
 static int decode(struct str s, struct arena *a, struct str *ret)
 {
-  struct params p;
-  struct str pair = {arena_printf(a, "x=%.*s", STR_ARG(s)), s.n + 2};
-  if (s.n == 0) {
-    *ret = STR("");
-    return 0;
-  }
-  if (pair.p == NULL || str_chr(s, '&') < s.n || str_chr(s, '=') < s.n ||
-      params_parse(pair, a, &p) < 0 || p.n != 1)
-    return -1;
-  *ret = p.v[0].value;
-  return 0;
+  return str_chr(s, '&') < s.n || str_chr(s, '=') < s.n ? -1 : param_decode(s, a, ret);
 }
 
 static int read_basic(struct oauth_exchange *x, struct presented *ret)
@@ -182,7 +172,9 @@ static bool use_up(struct client_auth_run *r, const json_t *claims)
     return false;
   m->run = r;
   m->value = str_of(arena_printf(m->work.arena, "%s\n%.*s", r->client->id, STR_ARG(jti)));
-  m->expires_at = json_integer_value(json_object_get(claims, "exp")) + ASSERTION_LEEWAY_MS / 1000;
+  /* A NumericDate may have a fraction (RFC 7519 section 2). */
+  double exp = json_number_value(json_object_get(claims, "exp"));
+  m->expires_at = (int64_t)exp + 1 + ASSERTION_LEEWAY_MS / 1000;
   r->marking = store_submit(r->x->oauth->o.store, STORE_WRITE, mark, marked, work_free, m);
   if (r->marking == NULL)
     work_free(m);

@@ -50,6 +50,7 @@ static void put_claims(struct buf *b, const struct oauth *o, const struct issue 
   buf_str(&sub, i->provider);
   buf_putc(&sub, ':');
   buf_str(&sub, i->subject);
+  b->failed = b->failed || sub.failed;
   buf_json(b, buf_view(&sub));
   member_text(b, "aud", str_of(i->service->resource));
   member_text(b, "client_id", i->client);

@@ -14,8 +14,7 @@ static int hex(char c)
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* *RET in ARENA; -1: no such encoding of UTF-8 without NUL. */
-static int decode(struct str s, struct arena *a, struct str *ret)
+int param_decode(struct str s, struct arena *a, struct str *ret)
 {
   char *out = arena_alloc(a, s.n + 1);
   size_t n = 0;
@@ -60,8 +59,8 @@ int params_parse(struct str text, struct arena *a, struct params *ret)
     size_t at = str_chr(pair, '=');
     if (pair.n == 0)
       continue;
-    if (decode(str_slice(pair, 0, at), a, &p.v[p.n].name) < 0 ||
-        decode(str_slice(pair, at + 1, pair.n), a, &p.v[p.n].value) < 0)
+    if (param_decode(str_slice(pair, 0, at), a, &p.v[p.n].name) < 0 ||
+        param_decode(str_slice(pair, at + 1, pair.n), a, &p.v[p.n].value) < 0)
       return -1;
     p.n++;
   }

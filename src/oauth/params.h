@@ -24,6 +24,8 @@ size_t params_count(const struct params *p, const char *name);
 /* The first name of NAMES (NULL at the end) that stands there twice, or NULL (row 112). */
 const char *params_twice(const struct params *p, const char *const *names);
 
+/* *RET is what S stands for, in ARENA; -1: no such encoding of UTF-8 without NUL. */
+int param_decode(struct str s, struct arena *a, struct str *ret);
 /* S percent-encoded but for unreserved characters (RFC 3986 section 2.3). */
 int param_encode(struct buf *b, struct str s);
 /* "&NAME=VALUE", or with '?' when B has none yet after FROM. */

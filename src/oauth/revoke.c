@@ -80,7 +80,7 @@ static int inspect_refresh(struct inspection *i, struct store_db *db)
     i->ended = result == STORE_OK;
   }
   if (result == STORE_NONE || result == STORE_REVOKED || result == STORE_EXPIRED ||
-      result == STORE_USED || result == STORE_BROKEN)
+      result == STORE_USED)
     result = STORE_OK;
   return work_end(&i->work, result);
 }

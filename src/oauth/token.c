@@ -109,7 +109,8 @@ void token_answer(struct token_run *r, const struct token_success *s)
 {
   CLEANUP(buf_wipe) struct buf body, record;
   buf_init(&body, KIB(64));
-  int bad = put_body(&body, s) < 0 || put_record(r, s, &record) < 0;
+  bool bad = put_record(r, s, &record) < 0;
+  bad = put_body(&body, s) < 0 || bad;
   r->body = arena_str(r->x->rq->arena, buf_view(&body));
   r->own = NULL;
   r->ticket.written = written;

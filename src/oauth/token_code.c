@@ -65,7 +65,7 @@ static enum store_result make_grant(struct exchange_code *e, struct store_db *db
                           : STORE_FAILED;
   }
   if (result == STORE_OK && e->registered)
-    store_client_used(db, e->client);
+    result = store_client_used(db, e->client);
   return result;
 }
 

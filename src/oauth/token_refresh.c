@@ -178,10 +178,11 @@ static void finish(struct refresh *f)
 {
   /* Nobody is there to get a successor: only what the provider said is kept. */
   f->rotate = f->rotate && f->run;
-  if (f->rotate && choose_scope(f) < 0)
-    end_unavailable(f, "out of memory");
-  else
-    submit(f, STORE_WRITE, refresh_finish, finished);
+  if (f->rotate && choose_scope(f) < 0) {
+    f->rotate = false;
+    f->undecided = "out of memory";
+  }
+  submit(f, STORE_WRITE, refresh_finish, finished);
 }
 
 static int keep_principal(struct refresh *f, struct principal *who)
@@ -236,11 +237,11 @@ static void refreshed(void *arg, const struct login_outcome *o)
     keep_tokens(f, &o->tokens);
   switch (o->result) {
   case MCPAUTH_OK:
-    f->checked = f->rotate = true;
-    if (keep_principal(f, o->who) < 0)
-      end_unavailable(f, "out of memory");
-    else
+    f->checked = f->rotate = keep_principal(f, o->who) == 0;
+    if (f->checked)
       finish(f);
+    else
+      undecided(f, "out of memory");
     return;
   case MCPAUTH_INVALID:
   case MCPAUTH_DENY:

@@ -2,7 +2,8 @@
 not say. Rows 92, 102, 103, 113, 115, 126, 189, 190."""
 
 import concurrent.futures
-import json
+import contextlib
+import sqlite3
 import time
 
 import pytest
@@ -245,6 +246,13 @@ def test_another_clients_tokens_are_left_alone(hub_, upstream):  # row 113
         assert revoke(hub_, token, 'local').status == 200
     assert hub_.call('/notes', token=first['access_token']).status == 200
     assert refresh(hub_, first['refresh_token']).status == 200
+
+
+def test_what_cannot_be_read_is_not_acknowledged_as_revoked(hub_):
+    app, first = tokens_of(hub_)
+    with contextlib.closing(sqlite3.connect(hub_.statedir / 'store.db', timeout=20)) as db, db:
+        assert db.execute("UPDATE grants SET principal = x'00'").rowcount == 1
+    assert error(revoke(hub_, first['refresh_token']), 503) == 'temporarily_unavailable'
 
 
 def test_revoking_needs_a_client(hub_):

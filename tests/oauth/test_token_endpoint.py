@@ -205,6 +205,13 @@ def test_a_401_of_a_client_that_used_basic_has_a_challenge(desk):
     assert answer.status == 401 and answer.headers['WWW-Authenticate'].startswith('Basic')
 
 
+@pytest.mark.parametrize('text', [b'desk\0' + b'x' * 2900 + b':s', b'desk:\0' + b'x' * 2900, b'desk%00:s', b'desk%zz:s', b':s'])
+def test_basic_credentials_that_are_no_form_are_refused(desk, text):
+    answer = form(desk, {'grant_type': 'refresh_token', 'refresh_token': 'x'},
+                  Authorization='Basic ' + base64.b64encode(text).decode())
+    assert error(answer) == 'invalid_request'
+
+
 def test_two_proofs_at_once_are_refused(desk):
     app, code = login(desk, 'desk', 'https://desk.example/cb')
     assert error(take(desk, app, code, headers=basic('desk'), client_secret=SECRET)) == 'invalid_request'
@@ -253,6 +260,12 @@ def test_an_assertion_proves_a_client_that_has_keys(keyed):
 
 def test_an_assertion_works_once(keyed):  # row 111
     text = assertion(keyed)
+    assert error(with_assertion(keyed, text)) == 'invalid_grant'
+    assert error(with_assertion(keyed, text), 401) == 'invalid_client'
+
+
+def test_an_assertion_whose_time_has_a_fraction_works_once(keyed):  # row 111
+    text = assertion(keyed, exp=time.time() + 60.25)
     assert error(with_assertion(keyed, text)) == 'invalid_grant'
     assert error(with_assertion(keyed, text), 401) == 'invalid_client'
 
