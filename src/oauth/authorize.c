@@ -8,9 +8,9 @@
 #include "oauth/answer.h"
 #include "oauth/client_impl.h"
 #include "oauth/html.h"
+#include "oauth/known.h"
 #include "oauth/pages.h"
 #include "ops/log.h"
-#include "store/store.h"
 
 /* One request at work; in the request's arena. */
 struct authorize {
@@ -21,7 +21,7 @@ struct authorize {
   const struct config_service *service;
   struct transaction t;
   struct scope_choice scopes;
-  struct recall *recall;
+  struct person person; /* who signed in last in this browser, if that is known */
 };
 
 static const char *const known[] = {"client_id",      "redirect_uri",
@@ -111,7 +111,7 @@ static void which_service(struct authorize *a, const struct authorize_error *e)
   struct page p;
   const struct config *c = a->x->oauth->o.config;
   struct answer an = error_answer(a, e);
-  page_begin(&p, a->x, ERROR_TARGET, NULL, 0, (struct str){NULL, 0});
+  page_begin(&p, a->x, ERROR_TARGET, NULL, 0);
   page_text(&p, "p", NULL, ERROR_TARGET_WHY, NULL, 0);
   page_text(&p, "h2", NULL, TEXT_WHAT_NOW, NULL, 0);
   page_text(&p, "p", NULL, ERROR_TARGET_NOW, NULL, 0);
@@ -141,10 +141,30 @@ static void refuse(struct authorize *a, const struct authorize_error *e)
 
 /* ---- consent */
 
+/* The same request, whoever signs in; .p NULL when it would be too long. */
+static struct str as_another(const struct authorize *a)
+{
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&b, LIMIT_TARGET);
+  buf_str(&b, a->x->path);
+  for (size_t i = 0; known[i]; i++) {
+    struct str value = params_get(&a->params, known[i]);
+    if (value.p && strcmp(known[i], "prompt") != 0)
+      param_append(&b, known[i], value);
+  }
+  if (a->t.resource.p)
+    param_append(&b, "resource", a->t.resource);
+  param_append(&b, "prompt", STR("select_account"));
+  return b.failed ? (struct str){NULL, 0} : arena_str(a->x->rq->arena, buf_view(&b));
+}
+
 static void ask(struct authorize *a)
 {
-  struct consent c = {
-      .client = a->client, .service = a->service, .transaction = &a->t, .scopes = a->scopes};
+  struct consent c = {.client = a->client,
+                      .service = a->service,
+                      .transaction = &a->t,
+                      .scopes = a->scopes,
+                      .as_another = a->scopes.withheld.n ? as_another(a) : STR("")};
   struct buf b;
   exchange_record_begin(a->x, &b);
   authorize_record(&b, &a->t);
@@ -152,41 +172,13 @@ static void ask(struct authorize *a)
   consent_page(a->x, &c);
 }
 
-/* Consent that was given before: looked up for the person that this browser remembers. */
-struct recall {
-  struct authorize *a; /* the loop's */
-  struct store_task *task;
-  struct arena *arena;
-  struct store_consent consent;
-  struct person person;
-  enum store_result result;
-};
-
-static int recall_work(void *arg, struct store_db *db)
+static void go_on(struct authorize *a)
 {
-  struct recall *r = arg;
-  r->result = store_consent_covers(db, &r->consent);
-  return r->result == STORE_FAILED ? -1 : 0;
-}
-
-static void recall_done(void *arg, bool stored)
-{
-  struct recall *r = arg;
-  struct authorize *a = r->a;
-  struct arena *arena = a->x->rq->arena;
-  const struct person p = {arena_str(arena, r->person.issuer), arena_str(arena, r->person.subject),
-                           arena_str(arena, r->person.provider)};
-  exchange_waited(a->x);
-  /* Whatever goes wrong here, the person is asked: without a name the state would be anybody's. */
-  if (!stored || r->result != STORE_OK || !p.issuer.p || !p.subject.p || !p.provider.p) {
-    ask(a);
-    return;
-  }
-  a->t.issuer = p.issuer;
-  a->t.subject = p.subject;
-  a->t.provider = p.provider;
-  a->t.remember = true;
   struct buf b;
+  a->t.issuer = a->person.issuer;
+  a->t.subject = a->person.subject;
+  a->t.provider = a->person.provider;
+  a->t.remember = true;
   exchange_record_begin(a->x, &b);
   authorize_record(&b, &a->t);
   buf_puts(&b, ",\"remembered\":true");
@@ -194,38 +186,32 @@ static void recall_done(void *arg, bool stored)
   consent_given(a->x, &a->t);
 }
 
-static void recall_release(void *arg)
+/* Whatever she may not hold of it, she is told: then the page is shown, also when she has agreed
+ * before. */
+static void on_known(void *arg, bool agreed, const struct principal *who)
 {
-  struct recall *r = arg;
-  arena_free(r->arena);
-}
-
-static void recall_cancel(void *waiting)
-{
-  struct recall *r = waiting;
-  store_cancel(r->task);
-}
-
-static struct recall *recall_new(struct authorize *a, const struct person *p)
-{
-  struct arena *arena = arena_new(KIB(64));
-  struct recall *r = arena ? arena_new_of(arena, struct recall) : NULL;
-  if (r == NULL) {
-    arena_free(arena);
-    return NULL;
+  struct authorize *a = arg;
+  exchange_waited(a->x);
+  const struct consent c = {.client = a->client, .service = a->service};
+  if (who && consent_withhold(a->x, &c, who, &a->scopes) < 0) {
+    page_ours(a->x, 500, "out of memory");
+    return;
   }
-  struct str redirect = a->t.registered.p ? a->t.registered : a->t.redirect;
-  r->a = a;
-  r->arena = arena;
-  r->person = (struct person){arena_str(arena, p->issuer), arena_str(arena, p->subject),
-                              arena_str(arena, p->provider)};
-  r->consent = (struct store_consent){.issuer = r->person.issuer,
-                                      .subject = r->person.subject,
-                                      .client = arena_str(arena, a->t.client),
-                                      .redirect = arena_str(arena, redirect),
-                                      .service = arena_str(arena, a->t.service),
-                                      .scopes = arena_str(arena, a->t.scopes)};
-  return r;
+  if (a->scopes.withheld.n) {
+    a->t.scopes = scopes_text(&a->scopes.offered, a->x->rq->arena);
+    agreed = false;
+  }
+  if (a->t.scopes.p == NULL)
+    page_ours(a->x, 500, "out of memory");
+  else if (agreed)
+    go_on(a);
+  else
+    ask(a);
+}
+
+static void cancel_known(void *waiting)
+{
+  known_cancel(waiting);
 }
 
 /* Row 95: a page that another site has opened never goes on by itself. */
@@ -237,24 +223,20 @@ static bool opened_by_person(const struct oauth_exchange *x)
 
 static void ask_or_recall(struct authorize *a)
 {
-  struct person p;
-  struct str prompt = params_get(&a->params, "prompt");
-  if (prompt.p || !opened_by_person(a->x) || !person_read(a->x, a->x->rq->arena, &p) ||
-      !authorize_find_provider(a->service, p.provider)) {
+  struct oauth_exchange *x = a->x;
+  struct known_question q = {.person = &a->person, .transaction = &a->t};
+  struct known *k = NULL;
+  /* With a prompt for the person it may be somebody else who signs in. */
+  if (!a->t.again && person_read(x, x->rq->arena, &a->person))
+    q.provider = authorize_find_provider(a->service, a->person.provider);
+  q.consent =
+      a->person.remembered && params_get(&a->params, "prompt").p == NULL && opened_by_person(x);
+  if (q.provider && (q.consent || scopes_bound(&a->scopes.offered)))
+    k = known_find(x->oauth, &q, on_known, a);
+  if (k)
+    exchange_wait(x, cancel_known, k);
+  else
     ask(a);
-    return;
-  }
-  struct recall *r = recall_new(a, &p);
-  if (r)
-    r->task =
-        store_submit(a->x->oauth->o.store, STORE_READ, recall_work, recall_done, recall_release, r);
-  if (r == NULL || r->task == NULL) {
-    if (r)
-      arena_free(r->arena);
-    ask(a);
-    return;
-  }
-  exchange_wait(a->x, recall_cancel, r);
 }
 
 /* ---- the request */

@@ -2,6 +2,7 @@
  *
  *   authorize.c         /authorize: client and redirect URI first, then everything else
  *   authorize_request.c the judgement itself, pure
+ *   known.c             what the store knows of the person who signed in last
  *   consent.c           /consent: the person's answer, and /consent/next, which sends on
  *   consent_page.c      the page
  *   callback.c          /callback/PROVIDER: the provider's answer, until there is a principal
@@ -9,6 +10,7 @@
 #ifndef OAUTH_AUTHORIZE_H
 #define OAUTH_AUTHORIZE_H
 
+#include "oauth/pages.h"
 #include "oauth/scopes.h"
 #include "oauth/transaction.h"
 
@@ -54,6 +56,8 @@ const struct config_provider *authorize_find_provider(const struct config_servic
 
 struct scope_choice {
   struct scope_set offered, refused; /* refused: asked for, and not to be had by this client */
+  struct scope_set withheld;         /* nor by this person: of a known one only */
+  bool known;                        /* OFFERED is what she may hold, as far as was known lately */
 };
 
 struct consent {
@@ -62,8 +66,16 @@ struct consent {
   const struct transaction *transaction;
   struct scope_choice scopes;
   bool another; /* somebody else has signed in than the one for whom consent was remembered */
+  struct str as_another; /* where the same is asked whoever signs in, or .p NULL */
 };
 void consent_page(struct oauth_exchange *x, const struct consent *c);
+/* The page is for WHO: what she may not hold moves from OFFERED to WITHHELD, and when that is all
+ * of it she is offered what she may hold of login_scope; when that is nothing either, S stays as it
+ * is and her provider is asked once more.  -1: out of memory. */
+int consent_withhold(struct oauth_exchange *x, const struct consent *c, const struct principal *who,
+                     struct scope_choice *s);
+/* <ul> of the scopes, each with its words. */
+void consent_scope_list(struct page *p, const struct scope_set *s);
 /* Seals T as agreed to, sets its cookie and sends the browser to /consent/next. */
 void consent_given(struct oauth_exchange *x, const struct transaction *t);
 /* Path and query of /consent/next for T, and the cookie that it needs (NULL: none needed);

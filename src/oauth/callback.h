@@ -18,8 +18,9 @@ struct arrival {
   const struct config_service *service;
   const struct config_provider *provider;
   const struct oauth_client *client;
-  struct principal *who; /* a reference, let go with the arena */
-  struct str scopes;     /* agreed to, and such that the person may hold them */
+  struct principal *who;     /* a reference, let go with the arena */
+  struct str scopes;         /* agreed to, and such that the person may hold them */
+  struct scope_set withheld; /* agreed to, and not hers to hold */
   struct audit_ticket ticket;
   struct finish *finish; /* callback_store.c's */
   char grant[33];

@@ -15,7 +15,11 @@
 #include "ops/shm.h"
 #include "util/clock.h"
 
-enum { FINISH_ARENA = 1048576, CODE_BYTES = 32 };
+enum {
+  FINISH_ARENA = 1048576,
+  CODE_BYTES = 32,
+  TOLD_S = 8, /* to read what she has not got; well within the life of the code */
+};
 
 /* ---- the mark */
 
@@ -117,13 +121,23 @@ static int finish_work(void *arg, struct store_db *db)
   return keep(arg, db);
 }
 
+/* Whether the browser remembers her already. */
+static bool remembered(const struct arrival *v, const struct person *p)
+{
+  struct person old;
+  return person_read(v->x, v->x->rq->arena, &old) && old.remembered &&
+         str_eq(old.issuer, p->issuer) && str_eq(old.subject, p->subject) &&
+         str_eq(old.provider, p->provider);
+}
+
 static size_t cookies(struct arrival *v, struct http_header out[2])
 {
   struct oauth *o = v->x->oauth;
   struct arena *a = v->x->rq->arena;
-  struct person p = {str_of(v->who->issuer), str_of(v->who->subject), str_of(v->provider->name)};
+  struct person p = {str_of(v->who->issuer), str_of(v->who->subject), str_of(v->provider->name),
+                     v->t.remember};
   const char *gone = transaction_uncookie(o, &v->t, a),
-             *person = v->t.remember ? person_cookie(o, &p, a) : NULL;
+             *person = v->t.remember || !remembered(v, &p) ? person_cookie(o, &p, a) : NULL;
   size_t n = 0;
   if (gone)
     out[n++] = (struct http_header){STR("Set-Cookie"), str_of(gone)};
@@ -142,10 +156,30 @@ static void ask_again(struct arrival *v)
   t.issuer = t.subject = t.provider = t.refused = STR("");
   t.remember = false;
   if (transaction_id(a, &t.id) < 0 ||
-      scopes_parse(v->x->oauth->o.config, t.scopes, a, &c.scopes.offered) < 0)
+      scopes_parse(v->x->oauth->o.config, t.scopes, a, &c.scopes.offered) < 0 ||
+      consent_withhold(v->x, &c, v->who, &c.scopes) < 0 ||
+      (t.scopes = scopes_text(&c.scopes.offered, a)).p == NULL)
     callback_ours(v, 500, "out of memory");
   else
     consent_page(v->x, &c);
+}
+
+/* She gets less than she was asked about: she is told, and then goes back. */
+static void tell(struct arrival *v, const struct answer *an, const struct http_header *extra,
+                 size_t n_extra)
+{
+  struct page p;
+  struct str url = answer_url(v->x->oauth, an, v->x->rq->arena);
+  if (url.p == NULL) {
+    callback_ours(v, 500, "out of memory");
+    return;
+  }
+  page_onward(&p, v->x, TEXT_TOLD_TITLE, url, TOLD_S);
+  page_text(&p, "p", NULL, TEXT_TOLD, NULL, 0);
+  consent_scope_list(&p, &v->withheld);
+  page_text(&p, "p", "soft", TEXT_TOLD_HINT, NULL, 0);
+  page_link(&p, "next", url, TEXT_BACK, true);
+  page_send(&p, 200, extra, n_extra);
 }
 
 static void finish_done(void *arg, bool stored)
@@ -168,7 +202,10 @@ static void finish_done(void *arg, bool stored)
     return;
   }
   metric_add(METRIC_LOGINS_FINISHED, 1);
-  answer_send(v->x, &an, set, cookies(v, set));
+  if (v->withheld.n)
+    tell(v, &an, set, cookies(v, set));
+  else
+    answer_send(v->x, &an, set, cookies(v, set));
 }
 
 static void finish_release(void *arg)
@@ -333,7 +370,8 @@ static int entitled(struct arrival *v, bool *ret_nothing)
   struct scope_set agreed, held;
   struct arena *a = v->x->rq->arena;
   if (scopes_parse(c, v->t.scopes, a, &agreed) < 0 ||
-      scopes_entitled(c, v->who, v->who->claims, v->x->address, &agreed, a, &held, NULL) < 0)
+      scopes_entitled(c, v->who, v->who->claims, v->x->address, &agreed, a, &held, &v->withheld) <
+          0)
     return -1;
   *ret_nothing = agreed.n && held.n == 0;
   v->scopes = scopes_text(&held, a);

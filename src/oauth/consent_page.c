@@ -69,6 +69,28 @@ static void facts(struct page *p, const struct consent *c, struct str name,
 
 /* ---- scopes */
 
+int consent_withhold(struct oauth_exchange *x, const struct consent *c, const struct principal *who,
+                     struct scope_choice *s)
+{
+  const struct config *config = x->oauth->o.config;
+  struct arena *a = x->rq->arena;
+  struct scope_set login, held, withheld;
+  if (scopes_entitled(config, who, who->claims, x->address, &s->offered, a, &held, &withheld) < 0)
+    return -1;
+  if (held.n == 0 && withheld.n) {
+    struct str none = {NULL, 0};
+    if (scopes_asked(config, c->service, &c->client->scopes, none, a, &login) < 0 ||
+        scopes_entitled(config, who, who->claims, x->address, &login, a, &held, NULL) < 0)
+      return -1;
+    if (held.n == 0)
+      return 0;
+  }
+  s->offered = held;
+  s->withheld = withheld;
+  s->known = true;
+  return 0;
+}
+
 static bool required(const struct config_service *s, const struct config_scope *scope)
 {
   for (size_t i = 0; i < s->n_require; i++)
@@ -77,14 +99,15 @@ static bool required(const struct config_service *s, const struct config_scope *
   return false;
 }
 
-static void words(struct page *p, const struct config_scope *scope)
+/* SURE: whether she may have it needs no word. */
+static void words(struct page *p, const struct config_scope *scope, bool sure)
 {
   html_text(&p->b, str_of(scope->text));
   buf_puts(&p->b, " <code>");
   html_text(&p->b, str_of(scope->name));
   buf_puts(&p->b, "</code>");
   /* Who she is, is known after she has signed in. */
-  if (scope->entitled) {
+  if (scope->entitled && !sure) {
     buf_puts(&p->b, " <small>");
     text_html(&p->b, p->language, TEXT_IF_ENTITLED, NULL, 0);
     buf_puts(&p->b, "</small>");
@@ -103,7 +126,7 @@ static void fixed_scopes(struct page *p, const struct consent *c)
     }
     any = true;
     buf_puts(&p->b, "<li>");
-    words(p, c->scopes.offered.v[i]);
+    words(p, c->scopes.offered.v[i], c->scopes.known);
     buf_puts(&p->b, "</li>\n");
   }
   buf_puts(&p->b, any ? "</ul>\n" : "");
@@ -118,23 +141,34 @@ static void chosen_scopes(struct page *p, const struct consent *c)
     buf_puts(&p->b, "<label><input type=\"checkbox\" name=\"scope\" value=\"");
     html_text(&p->b, str_of(scope->name));
     buf_puts(&p->b, "\" checked><span>");
-    words(p, scope);
+    words(p, scope, c->scopes.known);
     buf_puts(&p->b, "</span></label>\n");
   }
 }
 
-static void refused_scopes(struct page *p, const struct consent *c)
+void consent_scope_list(struct page *p, const struct scope_set *set)
 {
-  if (c->scopes.refused.n == 0)
-    return;
-  page_text(p, "p", "soft", TEXT_NOT_OFFERED, NULL, 0);
   buf_puts(&p->b, "<ul class=\"soft\">\n");
-  for (size_t i = 0; i < c->scopes.refused.n; i++) {
+  for (size_t i = 0; i < set->n; i++) {
     buf_puts(&p->b, "<li>");
-    words(p, c->scopes.refused.v[i]);
+    words(p, set->v[i], true);
     buf_puts(&p->b, "</li>\n");
   }
   buf_puts(&p->b, "</ul>\n");
+}
+
+static void refused_scopes(struct page *p, const struct consent *c)
+{
+  if (c->scopes.refused.n) {
+    page_text(p, "p", "soft", TEXT_NOT_OFFERED, NULL, 0);
+    consent_scope_list(p, &c->scopes.refused);
+  }
+  if (c->scopes.withheld.n) {
+    page_text(p, "p", "soft", TEXT_WITHHELD, NULL, 0);
+    consent_scope_list(p, &c->scopes.withheld);
+  }
+  if (c->scopes.withheld.n && c->as_another.n)
+    page_link(p, "another", c->as_another, TEXT_ANOTHER, false);
 }
 
 static void scopes(struct page *p, const struct consent *c)
@@ -197,7 +231,7 @@ void consent_page(struct oauth_exchange *x, const struct consent *c)
     buf_done(&sealed);
     return;
   }
-  page_begin(&p, x, TEXT_CONSENT_TITLE, &service, 1, (struct str){NULL, 0});
+  page_begin(&p, x, TEXT_CONSENT_TITLE, &service, 1);
   p.has_form = true;
   struct str name = clean_name(c->client, &p), who[] = {name, service};
   if (c->another)

@@ -54,6 +54,9 @@ const char *language_tag(enum language l);
   X(TEXT_SCOPES_NONE, "Use the service, as you may.", "在您的权限范围内使用此服务。")              \
   X(TEXT_NOT_OFFERED,                                                                              \
     "It has also asked for what is not given here:", "它还请求了此处不提供的权限：")               \
+  X(TEXT_WITHHELD,                                                                                 \
+    "It has also asked for what the account that signed in here last may not have:",               \
+    "它还请求了上次在此登录的账户不能拥有的权限：")                                                \
   X(TEXT_IF_ENTITLED, "only if your account may have it", "仅当您的账户有此权限时")                \
   X(TEXT_REMEMBER, "Do not ask again for this application in this browser",                        \
     "在此浏览器中不再就此应用程序询问")                                                            \
@@ -62,6 +65,14 @@ const char *language_tag(enum language l);
   X(TEXT_CANCEL, "Cancel", "取消")                                                                 \
   X(TEXT_CANCEL_HINT, "If you did not start this yourself, cancel.",                               \
     "如果这不是您自己发起的，请取消。")                                                            \
+  /* after the sign-in, when not all of it could be given */                                        \
+  X(TEXT_TOLD_TITLE, "You are signed in", "您已登录")                                              \
+  X(TEXT_TOLD, "The application has also asked for what your account may not have:",               \
+    "该应用程序还请求了您的账户不能拥有的权限：")                                                  \
+  X(TEXT_TOLD_HINT,                                                                                \
+    "It goes on without that. You return to it in a few seconds. If you need more, ask the "       \
+    "administrator.",                                                                              \
+    "它将在没有这些权限的情况下继续。几秒钟后您将返回该应用程序。如需更多权限，请联系管理员。")    \
   /* the page between */                                                                           \
   X(TEXT_MOVING_TITLE, "One moment", "请稍候")                                                     \
   X(TEXT_MOVING_LOGIN, "You are being sent to the sign-in of {1}.", "正在转到 {1} 的登录页面。")   \

@@ -15,6 +15,7 @@ libcore_a_SOURCES += \
   src/oauth/html.c src/oauth/html.h \
   src/oauth/issue.c src/oauth/issue.h \
   src/oauth/json_text.c src/oauth/json_text.h \
+  src/oauth/known.c src/oauth/known.h \
   src/oauth/language.c src/oauth/language.h \
   src/oauth/metadata.c src/oauth/metadata.h \
   src/oauth/oauth.c src/oauth/oauth.h \

@@ -55,8 +55,9 @@ int pages_init(struct oauth *o, struct err *e)
 
 /* ---- the frame */
 
-void page_begin(struct page *p, struct oauth_exchange *x, enum text title, const struct str *args,
-                size_t n, struct str refresh)
+/* REFRESH is the content of <meta http-equiv=refresh>, .p NULL: none. */
+static void begin(struct page *p, struct oauth_exchange *x, enum text title, const struct str *args,
+                  size_t n, struct str refresh)
 {
   *p = (struct page){.x = x, .language = language_choose(http_header(x->rq, "Accept-Language"))};
   struct buf *b = &p->b;
@@ -67,7 +68,7 @@ void page_begin(struct page *p, struct oauth_exchange *x, enum text title, const
              "<meta name=\"robots\" content=\"noindex\">\n",
              language_tag(p->language));
   if (refresh.p) {
-    buf_puts(b, "<meta http-equiv=\"refresh\" content=\"0;url=");
+    buf_puts(b, "<meta http-equiv=\"refresh\" content=\"");
     html_text(b, refresh);
     buf_puts(b, "\">\n");
   }
@@ -75,6 +76,29 @@ void page_begin(struct page *p, struct oauth_exchange *x, enum text title, const
   text_title(b, p->language, title, args, n);
   buf_printf(b, "</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", style);
   page_text(p, "h1", NULL, title, args, n);
+}
+
+void page_begin(struct page *p, struct oauth_exchange *x, enum text title, const struct str *args,
+                size_t n)
+{
+  begin(p, x, title, args, n, (struct str){NULL, 0});
+}
+
+void page_onward(struct page *p, struct oauth_exchange *x, enum text title, struct str url,
+                 unsigned seconds)
+{
+  struct buf refresh;
+  buf_init(&refresh, PAGE_MAX);
+  buf_printf(&refresh, "%u;url=", seconds);
+  /* A quote would end the address for the reader of `refresh`. */
+  for (size_t i = 0; i < url.n; i++)
+    if (url.p[i] == '\'' || url.p[i] == '"')
+      buf_printf(&refresh, "%%%02X", (unsigned char)url.p[i]);
+    else
+      buf_putc(&refresh, url.p[i]);
+  begin(p, x, title, NULL, 0, buf_view(&refresh));
+  p->b.failed = p->b.failed || refresh.failed;
+  buf_done(&refresh);
 }
 
 void page_text(struct page *p, const char *tag, const char *class_name, enum text t,
@@ -136,7 +160,7 @@ void page_error(struct oauth_exchange *x, const struct page_error *e)
   size_t n = 0;
   if (e->record)
     exchange_refused(x, e->status, e->record);
-  page_begin(&p, x, e->title, NULL, 0, (struct str){NULL, 0});
+  page_begin(&p, x, e->title, NULL, 0);
   page_text(&p, "p", NULL, e->why, e->args, e->n_args);
   page_text(&p, "h2", NULL, TEXT_WHAT_NOW, NULL, 0);
   page_text(&p, "p", NULL, e->now, e->args, e->n_args);
@@ -168,21 +192,11 @@ void page_moving(struct oauth_exchange *x, struct str url, enum text what, struc
                  const struct http_header *extra, size_t n_extra)
 {
   struct page p;
-  struct buf plain;
-  buf_init(&plain, PAGE_MAX);
-  /* A quote would end the address for the reader of `refresh`. */
-  for (size_t i = 0; i < url.n; i++)
-    if (url.p[i] == '\'' || url.p[i] == '"')
-      buf_printf(&plain, "%%%02X", (unsigned char)url.p[i]);
-    else
-      buf_putc(&plain, url.p[i]);
-  page_begin(&p, x, TEXT_MOVING_TITLE, NULL, 0, buf_view(&plain));
+  page_onward(&p, x, TEXT_MOVING_TITLE, url, 0);
   page_text(&p, "p", NULL, what, &arg, 1);
   page_text(&p, "p", "soft", TEXT_MOVING_HINT, NULL, 0);
   page_link(&p, "next", url, TEXT_GO_ON, true);
-  p.b.failed = p.b.failed || plain.failed;
   page_send(&p, 200, extra, n_extra);
-  buf_done(&plain);
 }
 
 void page_redirect(struct oauth_exchange *x, struct str url, const struct http_header *extra,

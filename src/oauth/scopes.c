@@ -122,6 +122,14 @@ int scopes_entitled(const struct config *c, const struct principal *who, const j
   return 0;
 }
 
+bool scopes_bound(const struct scope_set *set)
+{
+  for (size_t i = 0; i < set->n; i++)
+    if (set->v[i]->entitled)
+      return true;
+  return false;
+}
+
 int scopes_granted(const struct config *c, const struct config_service *s,
                    const struct config_words *client_bound, struct str requested,
                    const struct principal *who, const char *address, struct arena *a,

@@ -30,6 +30,8 @@ int scopes_granted(const struct config *c, const struct config_service *s,
                    const struct config_words *client_bound, struct str requested,
                    const struct principal *who, const char *address, struct arena *a,
                    struct scope_set *ret);
+/* Whether one of SET is not for everybody. */
+bool scopes_bound(const struct scope_set *set);
 /* Names of declared scopes with spaces between; names that are declared no longer are dropped. */
 int scopes_parse(const struct config *c, struct str text, struct arena *a, struct scope_set *ret);
 /* Of A those that B has, too. */

@@ -228,12 +228,16 @@ static const char *person_name(const struct oauth *o)
   return secure(o) ? "__Host-mcpauth-person" : "mcpauth-person";
 }
 
+enum { COOKIE_OF_SESSION = -1 };
+
 static const char *set_cookie(const struct oauth *o, const char *name, struct str value,
-                              unsigned seconds, struct arena *a)
+                              int seconds, struct arena *a)
 {
-  return name == NULL ? NULL
-                      : arena_printf(a, "%s=%.*s; Path=/; Max-Age=%u; HttpOnly; SameSite=Lax%s",
-                                     name, STR_ARG(value), seconds, secure(o) ? "; Secure" : "");
+  const char *age = seconds == COOKIE_OF_SESSION ? "" : arena_printf(a, "; Max-Age=%d", seconds);
+  return name == NULL || age == NULL
+             ? NULL
+             : arena_printf(a, "%s=%.*s; Path=/%s; HttpOnly; SameSite=Lax%s", name, STR_ARG(value),
+                            age, secure(o) ? "; Secure" : "");
 }
 
 const char *transaction_cookie(const struct oauth *o, const struct transaction *t, struct arena *a)
@@ -270,19 +274,24 @@ const char *person_cookie(const struct oauth *o, const struct person *p, struct 
   pack(&plain, p->issuer);
   pack(&plain, p->subject);
   pack(&plain, p->provider);
+  pack(&plain, p->remembered ? STR("1") : STR(""));
   if (plain.failed || seal_text(o, person_label, buf_view(&plain), &value, NULL) < 0)
     return NULL;
-  return set_cookie(o, person_name(o), buf_view(&value), PERSON_S, a);
+  return set_cookie(o, person_name(o), buf_view(&value),
+                    p->remembered ? PERSON_S : COOKIE_OF_SESSION, a);
 }
 
 bool person_read(const struct oauth_exchange *x, struct arena *a, struct person *ret)
 {
   struct person p;
+  struct str remembered;
   struct str plain =
       open_text(x->oauth, person_label, exchange_cookie(x, person_name(x->oauth)), a);
   if (plain.p == NULL || unpack(&plain, &p.issuer) < 0 || unpack(&plain, &p.subject) < 0 ||
-      unpack(&plain, &p.provider) < 0 || plain.n || p.issuer.n == 0 || p.subject.n == 0)
+      unpack(&plain, &p.provider) < 0 || unpack(&plain, &remembered) < 0 || plain.n ||
+      p.issuer.n == 0 || p.subject.n == 0)
     return false;
+  p.remembered = str_is(remembered, "1");
   *ret = p;
   return true;
 }

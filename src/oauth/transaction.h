@@ -69,10 +69,12 @@ const char *transaction_uncookie(const struct oauth *o, const struct transaction
 /* Whether this browser has the transaction's cookie. */
 bool transaction_has_cookie(const struct oauth_exchange *x, const struct transaction *t);
 
-/* The person that a browser remembers: issuer and subject, sealed, for consents that need not be
- * asked for again.  It logs nobody in. */
+/* Who signed in last in this browser, sealed: for the consent page, which does not offer her what
+ * she may not have, and, when REMEMBERED, for consents that need not be asked for again.  It logs
+ * nobody in.  Not remembered, it ends with the browser's session. */
 struct person {
   struct str issuer, subject, provider;
+  bool remembered;
 };
 const char *person_cookie(const struct oauth *o, const struct person *p, struct arena *a);
 bool person_read(const struct oauth_exchange *x, struct arena *a, struct person *ret);

@@ -174,6 +174,11 @@ enum store_result store_grant_add(struct store_db *db, const struct store_grant 
 /* OK; REVOKED and EXPIRED (RET is filled in either case); NONE; BROKEN. */
 enum store_result store_grant_get(struct store_db *db, struct str id, struct arena *a,
                                   struct store_grant *ret);
+/* Of the live grants that this person, known to this provider, has at this service, the one about
+ * which the provider was asked last, if that was at SINCE or later.  OK, NONE, BROKEN. */
+enum store_result store_grant_newest(struct store_db *db, struct str provider, struct str issuer,
+                                     struct str subject, struct str service, int64_t since,
+                                     struct arena *a, struct store_grant *ret);
 /* The provider says that she is still who she was: now, with these claims and these scopes (.p
  * NULL: as before). OK, REVOKED, EXPIRED, NONE. */
 enum store_result store_grant_checked(struct store_db *db, struct str id, struct str principal,

@@ -114,6 +114,23 @@ enum store_result store_grant_get(struct store_db *db, struct str id, struct are
   return grant_read(db, s, a, ret);
 }
 
+enum store_result store_grant_newest(struct store_db *db, struct str provider, struct str issuer,
+                                     struct str subject, struct str service, int64_t since,
+                                     struct arena *a, struct store_grant *ret)
+{
+  CLEANUP(db_end) sqlite3_stmt *s = NULL;
+  enum row row = QUERY(
+      db, &s,
+      "SELECT " GRANT_COLUMNS ", g.principal FROM grants g"
+      " WHERE issuer = ? AND subject = ? AND provider = ? AND service = ?"
+      " AND revoked_at = 0 AND checked_at >= ? AND (expires_at = 0 OR expires_at > ?)"
+      " ORDER BY checked_at DESC LIMIT 1",
+      TEXT(issuer), TEXT(subject), TEXT(provider), TEXT(service), INT(since), INT(store_time(db)));
+  if (row != ROW)
+    return row == ROW_NONE ? STORE_NONE : STORE_FAILED;
+  return grant_read(db, s, a, ret);
+}
+
 enum store_result store_grant_each(struct store_db *db, const struct store_grant_filter *f,
                                    store_grant_fn *each, void *arg)
 {

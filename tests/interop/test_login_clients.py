@@ -18,9 +18,10 @@ MODULES = 'node_modules'
 EVERYTHING = f'{MODULES}/@modelcontextprotocol/server-everything/dist/index.js'
 CONF = '''
 hub {{ public_url http://127.0.0.1:{port}; listen 127.0.0.1:{port}; workers 1; audit file {{dir}}/audit.log }}
-provider corp {{ module oidc; issuer {oidc.issuer}; client_id hub; client_secret file:{{conf}}/corp.secret }}
+provider corp {{ module oidc; issuer {oidc.issuer}; client_id hub; client_secret file:{{conf}}/corp.secret
+                 {provider} }}
 scope tools:use  {{ text "Use the tools" }}
-scope tools:echo {{ text "Have things repeated"; implies tools:use }}
+scope tools:echo {{ text "Have things repeated"; implies tools:use {bound} }}
 service tools {{ path /tools; upstream {upstream}; auth sufficient corp; require scope tools:use
                  {rules} }}
 client suite {{ redirect_uri http://127.0.0.1/callback }}
@@ -44,9 +45,10 @@ def logged(hub, oidc):
     """Factory: a hub in front of UPSTREAM at which Ann logs in."""
     oidc.signed_in = 'ann'
 
-    def make(upstream, rules=''):
+    def make(upstream, rules='', provider='', bound=''):
         port = npm.free_port()
-        return hub(CONF.format(port=port, oidc=oidc, upstream=upstream, rules=rules),
+        return hub(CONF.format(port=port, oidc=oidc, upstream=upstream, rules=rules, provider=provider,
+                               bound=bound),
                    files={'corp.secret': oidc.client_secret + '\n'}, public_url=f'http://127.0.0.1:{port}')
     return make
 
@@ -164,6 +166,30 @@ def test_mcp_remote_steps_up_when_a_tool_needs_more(logged, everything, client):
     answer(hub, again)
     assert 'hi' in c.wait(r'("id":2\b.*|.*"id":2\b.*)')
     assert [r['granted'] for r in hub.wait_audit('login', n=2)] == ['tools:use', 'tools:echo tools:use']
+
+
+def test_mcp_remote_ends_with_one_403_when_the_person_may_not_have_more(logged, everything, client, oidc):
+    hub = logged(everything, 'tool echo require scope tools:echo; tool * allow; accept_risk broad-allow',
+                 provider='claims okta; request_scope openid groups', bound='; for claim /groups = notes-admins')
+    oidc.signed_in = 'bob'
+    c = client(packages() / MODULES / 'mcp-remote/dist/proxy.js', hub.public_url + '/tools', npm.free_port(),
+               stdin=subprocess.PIPE)
+    talk = c.process.stdin
+    talk.write(rpc(1, 'initialize', protocolVersion='2025-06-18', capabilities={},
+                   clientInfo={'name': 'test', 'version': '1'}))
+    talk.flush()
+    answer(hub, c.wait(AUTHORIZE))
+    c.wait(r'"id":1\b')
+    talk.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+    talk.write(rpc(2, 'tools/call', name='echo', arguments={'message': 'hi'}))
+    talk.flush()
+    c.wait(r'status: 403')
+    talk.write(rpc(3, 'tools/list'))  # it is still there, and what else she may do works
+    talk.flush()
+    c.wait(r'"id":3\b')
+    assert len(re.findall(AUTHORIZE, c.said)) == 1, c.said
+    refused = [r for r in hub.audit('decision') if r['decision'] != 'grant']
+    assert [r['status'] for r in refused] == [403] and len(hub.audit('login')) == 1, hub.audit('decision')
 
 
 @pytest.mark.parametrize('era', ['legacy', 'modern'])

@@ -236,6 +236,32 @@ static void test_a_check_at_the_provider_renews_claims_and_scopes(void **state)
   assert_true(str_is(g.scopes, "notes:read"));
 }
 
+static void test_the_newest_word_about_a_person_is_of_a_live_grant_and_young(void **state)
+{
+  (void)state;
+  struct store_grant g;
+  const struct store_grant like = sample_grant("g1");
+  add_grant("g1");
+  later(100);
+  add_grant("g2");
+  later(100);
+  struct str as_before = {NULL, 0};
+  assert_int_equal(TX(&db, store_grant_checked(&db, STR("g1"), STR("{\"a\":1}"), as_before)),
+                   STORE_OK);
+#define NEWEST(service, since)                                                                     \
+  TX(&db,                                                                                          \
+     store_grant_newest(&db, like.provider, like.issuer, like.subject, service, since, arena, &g))
+  assert_int_equal(NEWEST(like.service, 1800000200), STORE_OK);
+  assert_true(str_is(g.id, "g1") && str_is(g.principal, "{\"a\":1}"));
+  assert_int_equal(NEWEST(like.service, 1800000201), STORE_NONE);
+  assert_int_equal(NEWEST(STR("another"), 0), STORE_NONE);
+  assert_int_equal(TX(&db, store_grant_revoke(&db, STR("g1"), "test")), STORE_OK);
+  assert_int_equal(NEWEST(like.service, 1800000100), STORE_OK);
+  assert_true(str_is(g.id, "g2"));
+  assert_int_equal(NEWEST(like.service, 1800000101), STORE_NONE);
+#undef NEWEST
+}
+
 static void count_grant(void *arg, const struct store_grant *g)
 {
   unsigned *n = arg;
@@ -665,6 +691,7 @@ int main(void)
       T(test_a_grant_comes_back_as_it_was),
       T(test_a_grant_ends_at_its_time),
       T(test_a_check_at_the_provider_renews_claims_and_scopes),
+      T(test_the_newest_word_about_a_person_is_of_a_live_grant_and_young),
       T(test_grants_are_listed_by_what_is_asked_for),
       T(test_a_revoked_grant_stays_revoked),
       T(test_a_code_brings_back_all_that_it_is_bound_to),
