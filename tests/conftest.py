@@ -12,6 +12,7 @@ from support import secretlog  # noqa: E402
 from support.hub import Hub  # noqa: E402
 from support.idp import MockIdp  # noqa: E402
 from support.loginrun import LoginRun  # noqa: E402
+from support.preload import Preload, unusable  # noqa: E402
 from support.standin_github import StandInGitHub  # noqa: E402
 from support.standin_google import StandInGoogle  # noqa: E402
 from support.standin_oidc import StandInOidc  # noqa: E402
@@ -152,6 +153,17 @@ def login_run():
         print(f'--- log of login-run\n{log}')
     leaked = [s[:12] for log in logs for s in secretlog.found_in(log.encode())]
     assert not leaked, f'secrets in the log: {leaked}'
+
+
+@pytest.fixture
+def preload():
+    """A Preload for hub(conf, env=preload.env): its clock, and at which call it dies or fails."""
+    why = unusable()
+    if why:
+        pytest.skip(why)
+    p = Preload()
+    yield p
+    p.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ dist-tests:
 .PHONY: dist-tests
 
 # One word a kind of test; ./check runs them all. Sanitized builds have folders of their own.
-EXTRA_DIST += demo tools tests/security-rows.tsv tests/fuzz/run tests/valgrind.supp tests/lsan.supp
+EXTRA_DIST += demo tools tests/security-rows.tsv tests/fuzz/run tests/valgrind.supp tests/lsan.supp tests/support/preload.c
 check-hub: all
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) /usr/bin/python3 -m pytest -q -n 2 --ignore tests/interop tests
 check-asan:
@@ -40,6 +40,8 @@ check-long: all tests/support/stack-eval tests/support/gate-eval tests/support/p
 	$(srcdir)/tests/rules/check 2000000
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) MCPAUTH_MARKERS=1000000 \
 	  /usr/bin/python3 -m pytest -q tests/hub/test_markers.py
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) MCPAUTH_OUTAGE_PEOPLE=60 \
+	  /usr/bin/python3 -m pytest -q tests/oauth/test_outage.py
 	STORE_RACES=10000 tests/unit/test_store_race
 	STORE_KILLS=200 tests/unit/test_store_crash
 .PHONY: check-long

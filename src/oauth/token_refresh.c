@@ -13,9 +13,9 @@
 #include "util/clock.h"
 
 enum {
-  WAIT_MS = 100,            /* between looks at what somebody else is asking */
-  WAITS = 120,              /* of these at most */
-  PROVIDER_REST_MS = 10000, /* a provider that did not answer is not asked again meanwhile */
+  WAIT_MS = 100,           /* between looks at what somebody else is asking */
+  WAITS = 120,             /* of these at most */
+  PROVIDER_REST_MS = 5000, /* a provider that did not answer is not asked again meanwhile */
 };
 
 static void peek(struct refresh *f);
@@ -260,7 +260,10 @@ static void refreshed(void *arg, const struct login_outcome *o)
   /* An error is an answer that makes no sense, perhaps about this person alone: no grace for it,
    * and the others are asked about all the same. */
   if (o->result == MCPAUTH_UNAVAIL) {
-    f->oauth->provider_rest[f->provider->index] = clock_mono_ms() + PROVIDER_REST_MS;
+    /* One that gave tokens does answer: it is only back for so short that its keys or the userinfo
+     * are not there yet. */
+    if (!o->has_tokens)
+      f->oauth->provider_rest[f->provider->index] = clock_mono_ms() + PROVIDER_REST_MS;
     unanswered(f);
   } else {
     undecided(f, "the provider's answer makes no sense");

@@ -31,11 +31,11 @@ REDIRECT = 'http://127.0.0.1/cb'
 class Site:
     """A hub with one provider, and an MCP client that registered with it."""
 
-    def __init__(self, kind, idp, hub, upstream):
+    def __init__(self, kind, idp, hub, upstream, **kw):
         self.kind, self.idp, self.upstream = kind, idp, upstream
         idp.signed_in = 'ann'
         options = PROVIDERS[kind].format(idp=idp)
-        self.hub = hub(CONF.format(options=options, upstream=upstream.url), files={'secret': idp.client_secret})
+        self.hub = hub(CONF.format(options=options, upstream=upstream.url), files={'secret': idp.client_secret}, **kw)
         reply = self.hub.request('POST', '/register', headers={'Content-Type': 'application/json'}, body=json.dumps(
             {'client_name': 'Notes App', 'redirect_uris': [REDIRECT], 'token_endpoint_auth_method': 'none'}).encode())
         assert reply.status == 201, reply.body
@@ -123,3 +123,36 @@ def test_who_says_no_at_the_provider_gets_back_to_the_application(site):
     page = person.log_in(app, 'corp')
     answer = app.answer(page)
     assert answer['error'] == 'access_denied' and 'code' not in answer
+
+
+# ---- the provider is down (of one among many clients: tests/oauth/test_outage.py)
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', PROVIDERS)
+def test_a_day_without_the_provider_is_not_noticed_then_it_is_503_until_it_is_back(kind, request, hub, upstream, preload):
+    idp = request.getfixturevalue(kind)
+    idp.ahead = lambda: preload.ahead
+    site = Site(kind, idp, hub, upstream, env=preload.env)
+    last = site.log_in()
+
+    def refresh():
+        nonlocal last
+        status, reply = site.token(grant_type='refresh_token', refresh_token=last['refresh_token'])
+        last = reply if status == 200 else last
+        return status, reply
+    idp.go_down()
+    for _ in range(23):
+        preload.advance(3600)
+        assert refresh()[0] == 200 and site.call(last['access_token']) == 200
+    for _ in range(2):
+        preload.advance(3600)
+        status, reply = refresh()
+        assert status == 503 and reply['error'] == 'temporarily_unavailable'
+    idp.come_back()  # right after it was asked in vain
+    for _ in range(16):  # seconds
+        status, reply = refresh()
+        if status == 200:
+            break
+        preload.advance(1)
+    assert status == 200, reply
+    assert site.call(last['access_token']) == 200

@@ -85,6 +85,7 @@ class StandIn:
 
     def __init__(self):
         self.routes, self.faults = {}, {}
+        self.ahead = lambda: 0.0  # of the machine's clock, in seconds: in what it signs
         self.requests = []  # in order of arrival
         self.count = collections.Counter()
         self.lock = threading.RLock()
@@ -110,9 +111,23 @@ class StandIn:
             def handle_error(self, request, client_address):
                 pass  # a client that gave up waiting, which the tests of faults provoke
 
-        self._server = Server(('127.0.0.1', 0), Handler)
-        self.port = self._server.server_address[1]
+        self._listen = lambda port: Server(('127.0.0.1', port), Handler)
+        self._server = None
+        self.port = 0
+        self.come_back()
         self.url = f'http://127.0.0.1:{self.port}'
+
+    def go_down(self):
+        """From now on connections are refused."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+        self._server = None
+
+    def come_back(self):
+        """It listens again, where it did."""
+        self._server = self._listen(self.port)
+        self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -138,9 +153,8 @@ class StandIn:
 
     def close(self):
         self._stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        if self._server:
+            self.go_down()
 
     def _take_fault(self, path):
         with self.lock:

@@ -77,7 +77,7 @@ class StandInGoogle(StandInOidc):
             return Reply(400, {'error': 'invalid_token', 'error_description': 'Invalid Value'})
         left = int(grant.access[rq.params['access_token']] - time.monotonic())
         info = {'azp': grant.client, 'aud': grant.client, 'sub': self.people[grant.person]['sub'],
-                'scope': ' '.join(grant.scopes), 'exp': str(int(time.time()) + left), 'expires_in': str(left),
+                'scope': ' '.join(grant.scopes), 'exp': str(int(time.time() + self.ahead()) + left), 'expires_in': str(left),
                 'access_type': 'offline'}
         claims = self.claims_of(grant)
         if 'email' in claims:

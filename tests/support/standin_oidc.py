@@ -248,7 +248,7 @@ class StandInOidc(StandIn):
         return {k: v for k, v in person.items() if k in names}
 
     def id_token(self, grant, access, nonce):
-        now, key = int(time.time()), self.signer or self.keys[0]
+        now, key = int(time.time() + self.ahead()), self.signer or self.keys[0]
         digest = hashlib.new('sha' + (key.alg[2:] if key.alg[2:].isdigit() else '512'), access.encode()).digest()
         claims = {'iss': self.issuer, 'aud': grant.client, 'iat': now, 'exp': now + 3600, 'nonce': nonce,
                   'at_hash': tokens.b64(digest[:len(digest) // 2]), **self.claims_of(grant)}

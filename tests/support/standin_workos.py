@@ -46,7 +46,7 @@ class StandInWorkOS(StandInOidc):
         return 'offline_access' in grant.scopes
 
     def access_jwt(self, person, client, scopes, **over):
-        now = int(time.time())
+        now = int(time.time() + self.ahead())
         claims = {'iss': self.issuer, 'aud': self.environment, 'sub': self.people[person]['sub'],
                   'client_id': client, 'sid': 'app_consent_01', 'scope': ' '.join(scopes),
                   'jti': uuid.uuid4().hex, 'iat': now, 'exp': now + 300,
