@@ -37,7 +37,12 @@ class Echo:
     def stats(self):
         return exchange(self.address, request('GET', '/stats', 'Connection: close')).json()
 
-    def wait(self, condition, within=5):
+    def wait_seen(self, before, n):
+        """Waits until N requests have come since the stats BEFORE; each look is one more."""
+        looks = iter(range(1, 10000))
+        return self.wait(lambda s: s['headers'] - before['headers'] - next(looks) >= n)
+
+    def wait(self, condition, within=20):
         """Waits until CONDITION (stats) holds, and returns them."""
         end = time.monotonic() + within
         while True:

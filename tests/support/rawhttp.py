@@ -154,7 +154,7 @@ class Raw:
             body = self.read_rest()
         return Answer(status, headers, body, raw, whole)
 
-    def ending(self, within=1.0):
+    def ending(self, within=10.0):
         """How the connection is: 'closed', 'reset', or 'open' after WITHIN seconds; what comes
         meanwhile is kept in .got."""
         end = time.monotonic() + within
