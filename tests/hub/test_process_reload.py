@@ -3,6 +3,7 @@
 import concurrent.futures
 import re
 import signal
+import threading
 import time
 
 
@@ -145,16 +146,21 @@ def test_an_address_in_use_refuses_the_reload_and_names_the_line(hub, upstream):
 def test_a_request_in_flight_is_finished_by_the_generation_that_took_it(hub, upstream):
     h = hub(conf(upstream, 'notes'))
 
+    release = threading.Event()
+
     def slow(x):
-        time.sleep(1.5)
+        release.wait(60)
         x.result({'slow': True})
     upstream.handler = slow
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        call = pool.submit(h.call, '/notes')
-        time.sleep(0.5)
-        h.configure(conf(upstream, 'notes', 'more'))
-        h.reload()
-        assert 'draining' in h.status()
+        call = pool.submit(h.call, '/notes', timeout=60)
+        upstream.wait_requests(1)
+        try:
+            h.configure(conf(upstream, 'notes', 'more'))
+            h.reload()
+            assert 'draining' in h.status()
+        finally:
+            release.set()
         assert call.result().json()['result'] == {'slow': True}
 
 

@@ -251,7 +251,7 @@ class Hub:
     def log(self):
         return self.log_file.read_text(errors='replace') if self.log_file.exists() else ''
 
-    def wait_log(self, pattern, timeout=10):
+    def wait_log(self, pattern, timeout=30):
         """Waits until a line of the log matches; returns the match."""
         return _until(lambda: re.search(pattern, self.log), timeout,
                       lambda: f'nothing in the log matches {pattern!r}:\n{self.log}')
@@ -266,7 +266,7 @@ class Hub:
         return [r for r in records if event in (None, r.get('event')) and
                 all(r.get(k) == v for k, v in members.items())]
 
-    def wait_audit(self, event, n=1, timeout=10, **members):
+    def wait_audit(self, event, n=1, timeout=30, **members):
         """Waits until there are N such records; returns them."""
         return _until(lambda: len(found := self.audit(event, **members)) >= n and found, timeout,
                       lambda: f'{len(self.audit(event, **members))} {event} records, not {n}')

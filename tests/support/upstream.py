@@ -79,7 +79,7 @@ class Exchange:
     def sse_end(self):
         self.raw(b'0\r\n\r\n')
 
-    def wait_gone(self, timeout=10):
+    def wait_gone(self, timeout=30):
         """True when the other side closes within TIMEOUT."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0 and not self.server.stopping.is_set():
@@ -144,14 +144,14 @@ class MockUpstream:
         assert self.requests, 'the upstream saw no request'
         return self.requests[-1]
 
-    def wait_requests(self, n, timeout=10):
+    def wait_requests(self, n, timeout=30):
         """Waits until N requests have come; returns the list."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= n, timeout):
                 raise AssertionError(f'{len(self.requests)} requests came, not {n}')
         return self.requests
 
-    def wait_gone(self, n=1, timeout=10):
+    def wait_gone(self, n=1, timeout=30):
         """Waits until N connections have been closed by the other side."""
         with self._changed:
             return self._changed.wait_for(lambda: self.gone >= n, timeout)

@@ -11,6 +11,7 @@
  * build with another spelling tests libcurl's with the same cases. */
 #ifndef UPSTREAM_HOST
 #define UPSTREAM_HOST "127.0.0.1"
+#define UPSTREAM_BY_US
 #endif
 #define UPSTREAM_SENT "127.0.0.1"
 
@@ -45,7 +46,7 @@ extern const struct upstream_events call_events;
 void client_open(struct client *k, const char *url);
 void open_to(struct client *k, const struct tiny_server *s); /* http://127.0.0.1:PORT/mcp */
 void client_close(struct client *k);
-/* Turns until all calls of a group are done or data() said stop; fails after 10 s. */
+/* Turns until all calls of a group are done or data() said stop; fails after 60 s. */
 void client_run(struct client *k);
 /* Turns for MS, whatever happens. */
 void client_run_for(struct client *k, int64_t ms);
