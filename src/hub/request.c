@@ -300,7 +300,8 @@ static void on_headers(void *self, struct http_request *rq)
     health(x, true);
     return;
   case ROUTE_READY:
-    health(x, x->hub->state_writable && audit_healthy(x->hub->audit));
+    health(x, x->hub->state_writable && audit_healthy(x->hub->audit) &&
+                  shm_total(x->hub->shm, METRIC_STORE_FAILING) == 0);
     return;
   case ROUTE_DOCUMENT:
     document(x, d);

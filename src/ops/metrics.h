@@ -72,6 +72,8 @@
   X(METRIC_STORE_FAILURES, counter, "mcpauth_store_commits_total", "result=\"failed\"",            \
     "Transactions of the store, each for all that waited")                                         \
   X(METRIC_STORE_WAITING, gauge, "mcpauth_store_waiting", "", "Pieces of work for the store")      \
+  X(METRIC_STORE_FAILING, gauge, "mcpauth_store_failing", "",                                      \
+    "Workers whose store cannot be read or written")                                               \
   X(METRIC_RELOADS, counter, "mcpauth_reloads_total", "result=\"ok\"", "Reloads")                  \
   X(METRIC_RELOADS_FAILED, counter, "mcpauth_reloads_total", "result=\"failed\"", "Reloads")       \
   X(METRIC_WORKERS, gauge, "mcpauth_workers", "", "Workers that serve")                            \

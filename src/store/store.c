@@ -29,7 +29,8 @@ enum {
   SWEEP_FIRST_MS = 5000,
   SWEEP_MS = 60000,
   SWEEP_AGAIN_MS = 100,
-  SWEEP_ROWS = 500
+  SWEEP_ROWS = 500,
+  PROBE_MS = 1000, /* while it fails: whether it works again */
 };
 
 struct store_task {
@@ -55,6 +56,7 @@ struct channel {
   size_t n_waiting;
   struct store_task *batch; /* the job's while one runs */
   bool failing;             /* likewise */
+  bool sick;                /* the loop's: what it was after the last batch */
   bool running;
 };
 
@@ -64,7 +66,7 @@ struct store {
   struct jobs *jobs;
   struct loop *loop;
   struct channel reader, writer;
-  struct timer sweep;
+  struct timer sweep, probe;
   struct store_task *sweeping;
   unsigned swept;
 };
@@ -217,6 +219,10 @@ static void run_batch(void *arg)
   bool failed = try_batch(c, &e) < 0;
   if (failed)
     none_stored(c->batch);
+  else if (c->db.broken_file) { /* which a piece of the batch has met alone */
+    failed = true;
+    err_set(&e, "an error of the file");
+  }
   if (failed && !c->failing)
     log_error("store: cannot be %s: %s; what needs it is refused until it works again",
               c->mode == STORE_WRITE ? "written" : "read", e.text);
@@ -226,6 +232,22 @@ static void run_batch(void *arg)
 }
 
 /* ---- in the loop */
+
+static bool is_sick(const struct store *s)
+{
+  return s->reader.sick || s->writer.sick;
+}
+
+/* Nobody is sent to a hub that is not ready: it must find out by itself that all is well again. */
+static void note_health(struct channel *c)
+{
+  struct store *s = c->store;
+  bool was = is_sick(s);
+  c->sick = c->failing;
+  metric_set(METRIC_STORE_FAILING, is_sick(s));
+  if (is_sick(s) && !was)
+    loop_timer_set(s->loop, &s->probe, PROBE_MS);
+}
 
 static void finish(struct store_task *t)
 {
@@ -250,6 +272,7 @@ static void on_batch(void *arg)
   struct store_task *batch = c->batch;
   if (c->mode == STORE_WRITE)
     metric_add(c->failing ? METRIC_STORE_FAILURES : METRIC_STORE_COMMITS, 1);
+  note_health(c);
   c->batch = NULL;
   c->running = false;
   if (c->waiting)
@@ -370,6 +393,29 @@ int store_now(struct store *s, enum store_mode mode, store_work_fn *work, void *
                  db->error.text[0] ? db->error.text : "what was written is undone");
 }
 
+/* ---- probing */
+
+static int probe_work(void *arg, struct store_db *db)
+{
+  const struct channel *c = arg;
+  if (c->mode == STORE_WRITE)
+    return db_meta_set(db, "probe", clock_wall());
+  db_meta(db, "probe", 0);
+  return db->error.text[0] ? -1 : 0;
+}
+
+/* Each channel that fails and has nothing else to do. */
+static void on_probe(struct timer *t)
+{
+  struct store *s = container_of(t, struct store, probe);
+  struct channel *both[] = {&s->reader, &s->writer};
+  for (size_t i = 0; i < ARRAY_SIZE(both); i++)
+    if (both[i]->sick && !both[i]->running && both[i]->waiting == NULL)
+      store_submit(s, both[i]->mode, probe_work, NULL, NULL, both[i]);
+  if (is_sick(s))
+    loop_timer_set(s->loop, t, PROBE_MS);
+}
+
 /* ---- sweeping */
 
 static int sweep_work(void *arg, struct store_db *db)
@@ -454,6 +500,7 @@ static void init_channel(struct store *s, struct channel *c, enum store_mode mod
 static int start_jobs(struct store *s, const struct store_options *o, struct err *e)
 {
   s->loop = o->loop;
+  s->probe.fire = on_probe;
   s->writer.lane = lane_new(o->jobs, "store writes");
   s->reader.lane = lane_new(o->jobs, "store reads");
   if (s->writer.lane == NULL || s->reader.lane == NULL)
@@ -504,8 +551,10 @@ void store_close(struct store *s)
 {
   if (s == NULL)
     return;
-  if (s->loop)
+  if (s->loop) {
     loop_timer_stop(s->loop, &s->sweep);
+    loop_timer_stop(s->loop, &s->probe);
+  }
   close_channel(&s->reader);
   close_channel(&s->writer);
   if (s->reader.running || s->writer.running)

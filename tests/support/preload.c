@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,9 +34,11 @@ enum what {
   STORE_WRITE = 1, /* to store.db and its log */
   STORE_SYNC = 2,
   AUDIT_WRITE = 4,
-  HEARD = 8,   /* what an identity provider answered */
-  ASKED = 16,  /* what the hub received from its clients */
-  ANSWER = 32, /* what it sends to them */
+  HEARD = 8,       /* what an identity provider answered */
+  ASKED = 16,      /* what the hub received from its clients */
+  ANSWER = 32,     /* what it sends to them */
+  STORE_OPEN = 64, /* to write */
+  STORE_READ = 128,
 };
 
 enum { STEPS = 4, BILLION = 1000000000 };
@@ -131,6 +134,14 @@ int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict
 
 /* ---- where it happens */
 
+static int what_name(const char *path)
+{
+  const char *name = strrchr(path, '/');
+  if (name && strncmp(name, "/store.db", 9) == 0 && strstr(name, "-shm") == NULL)
+    return STORE_WRITE | STORE_SYNC | STORE_OPEN | STORE_READ;
+  return name && strcmp(name, "/audit.log") == 0 ? AUDIT_WRITE : 0;
+}
+
 static int what_file(int fd)
 {
   char link[40], path[PATH_MAX];
@@ -139,10 +150,7 @@ static int what_file(int fd)
   if (n <= 0)
     return 0;
   path[n] = 0;
-  const char *name = strrchr(path, '/');
-  if (name && strncmp(name, "/store.db", 9) == 0 && strstr(name, "-shm") == NULL)
-    return STORE_WRITE | STORE_SYNC;
-  return name && strcmp(name, "/audit.log") == 0 ? AUDIT_WRITE : 0;
+  return what_name(path);
 }
 
 static int what_socket(int fd)
@@ -168,20 +176,39 @@ static int has_text(const struct iovec *v, int n, ssize_t bytes, const char *tex
   return 0;
 }
 
+/* Whose calls these are: of the file or socket FD, or of the file PATH. */
+static int what_is(int fd, const char *path, int what)
+{
+  int error = errno, is;
+  if (path)
+    is = what_name(path);
+  else if (what & (STORE_WRITE | STORE_SYNC | STORE_READ | AUDIT_WRITE))
+    is = what_file(fd);
+  else
+    is = what_socket(fd);
+  errno = error;
+  return is & what;
+}
+
+struct call {
+  int fd;
+  const char *path;
+  int what;
+  const struct iovec *v;
+  int n;
+  ssize_t bytes;
+};
+
 /* One call, before (AFTER 0) and after it: goes on to the next step, or does what is to be done.
  * Nonzero: the call shall fail with errno. */
-static int look(int fd, int what, int after, const struct iovec *v, int n, ssize_t bytes)
+static int look(const struct call *c, int after)
 {
   int32_t at = control->at;
   if (at >= control->n || at >= STEPS)
     return 0;
-  struct step *s = &control->step[at];
-  if (!(s->what & what) || s->after != after)
-    return 0;
-  int error = errno,
-      is = what & (STORE_WRITE | STORE_SYNC | AUDIT_WRITE) ? what_file(fd) : what_socket(fd);
-  errno = error;
-  if (!(s->what & what & is) || !has_text(v, n, bytes, s->text))
+  const struct step *s = &control->step[at];
+  if (!(s->what & c->what) || s->after != after || !(s->what & what_is(c->fd, c->path, c->what)) ||
+      !has_text(c->v, c->n, c->bytes, s->text))
     return 0;
   if (at + 1 < control->n) {
     atomic_compare_exchange_strong(&control->at, &at, at + 1);
@@ -200,34 +227,37 @@ static int look(int fd, int what, int after, const struct iovec *v, int n, ssize
     pause();
 }
 
-#define AROUND(fd, what, v, n, bytes, call)                                                        \
+#define AROUND(which, real)                                                                        \
   do {                                                                                             \
-    if (look(fd, what, 0, v, n, bytes))                                                            \
+    const struct call around = which;                                                              \
+    if (look(&around, 0))                                                                          \
       return -1;                                                                                   \
-    __typeof__(call) r = call;                                                                     \
+    __typeof__(real) r = real;                                                                     \
     if (r >= 0)                                                                                    \
-      look(fd, what, 1, v, n, bytes);                                                              \
+      look(&around, 1);                                                                            \
     return r;                                                                                      \
   } while (0)
+
+#define CALL(...) ((struct call){__VA_ARGS__})
 
 ssize_t write(int fd, const void *p, size_t size)
 {
   NEXT(write);
   const struct iovec v = {(void *)(uintptr_t)p, size};
-  AROUND(fd, STORE_WRITE | AUDIT_WRITE, &v, 1, (ssize_t)size, next(fd, p, size));
+  AROUND(CALL(fd, NULL, STORE_WRITE | AUDIT_WRITE, &v, 1, (ssize_t)size), next(fd, p, size));
 }
 
 ssize_t writev(int fd, const struct iovec *v, int n)
 {
   NEXT(writev);
-  AROUND(fd, AUDIT_WRITE, v, n, SSIZE_MAX, next(fd, v, n));
+  AROUND(CALL(fd, NULL, AUDIT_WRITE, v, n, SSIZE_MAX), next(fd, v, n));
 }
 
 ssize_t pwrite(int fd, const void *p, size_t size, off_t at)
 {
   NEXT(pwrite);
   const struct iovec v = {(void *)(uintptr_t)p, size};
-  AROUND(fd, STORE_WRITE | AUDIT_WRITE, &v, 1, (ssize_t)size, next(fd, p, size, at));
+  AROUND(CALL(fd, NULL, STORE_WRITE | AUDIT_WRITE, &v, 1, (ssize_t)size), next(fd, p, size, at));
 }
 
 ssize_t pwrite64(int fd, const void *p, size_t size, off64_t at)
@@ -238,7 +268,7 @@ ssize_t pwrite64(int fd, const void *p, size_t size, off64_t at)
 ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
 {
   NEXT(pwritev);
-  AROUND(fd, AUDIT_WRITE, v, n, SSIZE_MAX, next(fd, v, n, at));
+  AROUND(CALL(fd, NULL, AUDIT_WRITE, v, n, SSIZE_MAX), next(fd, v, n, at));
 }
 
 ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
@@ -246,16 +276,47 @@ ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
   return pwritev(fd, v, n, at);
 }
 
+ssize_t pread(int fd, void *p, size_t size, off_t at)
+{
+  NEXT(pread);
+  AROUND(CALL(fd, NULL, STORE_READ, NULL, 0, 0), next(fd, p, size, at));
+}
+
+ssize_t pread64(int fd, void *p, size_t size, off64_t at)
+{
+  return pread(fd, p, size, at);
+}
+
 int fsync(int fd)
 {
   NEXT(fsync);
-  AROUND(fd, STORE_SYNC, NULL, 0, 0, next(fd));
+  AROUND(CALL(fd, NULL, STORE_SYNC, NULL, 0, 0), next(fd));
 }
 
 int fdatasync(int fd)
 {
   NEXT(fdatasync);
-  AROUND(fd, STORE_SYNC, NULL, 0, 0, next(fd));
+  AROUND(CALL(fd, NULL, STORE_SYNC, NULL, 0, 0), next(fd));
+}
+
+int open(const char *path, int flags, ...)
+{
+  NEXT(open);
+  va_list list;
+  va_start(list, flags);
+  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0;
+  va_end(list);
+  AROUND(CALL(-1, path, (flags & O_ACCMODE) != O_RDONLY ? STORE_OPEN : 0, NULL, 0, 0),
+         next(path, flags, mode));
+}
+
+int open64(const char *path, int flags, ...)
+{
+  va_list list;
+  va_start(list, flags);
+  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0;
+  va_end(list);
+  return open(path, flags, mode);
 }
 
 /* Looked at when it is there. */
@@ -265,7 +326,7 @@ ssize_t recv(int fd, void *p, size_t size, int flags)
   ssize_t n = next(fd, p, size, flags);
   const struct iovec v = {p, size};
   if (n > 0 && !(flags & MSG_PEEK))
-    look(fd, HEARD | ASKED, 1, &v, 1, n);
+    look(&CALL(fd, NULL, HEARD | ASKED, &v, 1, n), 1);
   return n;
 }
 
@@ -273,11 +334,11 @@ ssize_t send(int fd, const void *p, size_t size, int flags)
 {
   NEXT(send);
   const struct iovec v = {(void *)(uintptr_t)p, size};
-  AROUND(fd, ANSWER, &v, 1, (ssize_t)size, next(fd, p, size, flags));
+  AROUND(CALL(fd, NULL, ANSWER, &v, 1, (ssize_t)size), next(fd, p, size, flags));
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
   NEXT(sendmsg);
-  AROUND(fd, ANSWER, m->msg_iov, (int)m->msg_iovlen, SSIZE_MAX, next(fd, m, flags));
+  AROUND(CALL(fd, NULL, ANSWER, m->msg_iov, (int)m->msg_iovlen, SSIZE_MAX), next(fd, m, flags));
 }

@@ -1,0 +1,125 @@
+"""The store cannot be written or read: whoever needs it is told to come again, the hub says that it is
+not ready, and all is well again by itself when the disk is."""
+
+import contextlib
+import errno
+import json
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from support.hub import SLOW
+from support.people import App, Person
+from support.preload import STORE_OPEN, STORE_READ, STORE_SYNC, STORE_WRITE, Step
+from test_refresh import refresh, revoke
+from test_token_endpoint import error, good, login, take
+
+FAULTS = {
+    'full': ([Step(STORE_WRITE)], errno.ENOSPC),
+    'broken': ([Step(STORE_WRITE | STORE_SYNC)], errno.EIO),
+    'read-only': ([Step(STORE_OPEN | STORE_WRITE)], errno.EROFS),
+}
+
+
+@contextlib.contextmanager
+def locked(hub, preload):
+    """Somebody holds the store; the seconds that the hub waits for it pass at once."""
+    over = threading.Event()
+    with contextlib.closing(sqlite3.connect(hub.statedir / 'store.db', timeout=20, isolation_level=None)) as db:
+        db.execute('BEGIN IMMEDIATE')
+
+        def pass_time():
+            while not over.wait(0.05):
+                preload.advance(1)
+        clock = threading.Thread(target=pass_time)
+        clock.start()
+        try:
+            yield
+        finally:
+            over.set()
+            clock.join()
+            db.execute('ROLLBACK')
+
+
+@pytest.fixture(params=[*FAULTS, 'locked'])
+def fault(request, preload):
+    """Makes the store of a hub fail within a block."""
+    def fault(hub):
+        if request.param == 'locked':
+            return locked(hub, preload)
+        steps, number = FAULTS[request.param]
+        return preload.failing(*steps, error=number)
+    return fault
+
+
+@pytest.fixture
+def served(login_hub, preload, oidc, upstream):
+    oidc.ahead = lambda: preload.ahead
+    return login_hub('oauth { refresh_grace 1h }', upstream=upstream.url, env=preload.env)
+
+
+def ready(hub):
+    return hub.request('GET', '/readyz').status, hub.admin('/readyz').status
+
+
+def wait_ready(hub):
+    """Nobody asks for anything that needs the store meanwhile."""
+    end = time.monotonic() + 10 * SLOW
+    while ready(hub) != (200, 200):
+        assert time.monotonic() < end, ready(hub)
+        time.sleep(0.05)
+    assert hub.metrics()['mcpauth_store_failing'] == 0
+
+
+def undecided(answer):
+    return error(answer, 503) == 'temporarily_unavailable' and int(answer.headers['Retry-After']) > 0
+
+
+def test_tokens_are_503_it_is_not_ready_and_nothing_is_lost(served, fault):
+    _, one = login(served)
+    tokens = good(take(served, _, one))
+    app, code = login(served)
+    assert ready(served) == (200, 200)
+    with fault(served):
+        assert undecided(take(served, app, code))
+        assert undecided(refresh(served, tokens['refresh_token']))
+        assert ready(served) == (503, 503) and served.request('GET', '/health').status == 200
+        assert undecided(take(served, app, code)) and undecided(revoke(served, tokens['refresh_token']))
+        metrics = served.metrics()
+        assert metrics['mcpauth_store_failing'] == 1
+        assert metrics['mcpauth_store_commits_total{result="failed"}'] > 0
+        assert served.call('/notes', token=tokens['access_token']).status == 200  # what needs no writing goes on
+    wait_ready(served)
+    good(take(served, app, code))
+    good(refresh(served, tokens['refresh_token']))
+    assert 'works again' in served.log and served.log.count('store: cannot be written') == 1
+
+
+def test_logins_and_registrations_say_so(served, fault, oidc):
+    app, person = App(served, 'app', 'https://app.example/cb', service='notes'), Person(served)
+    document = json.dumps({'client_name': 'X', 'redirect_uris': ['http://127.0.0.1/cb'],
+                           'token_endpoint_auth_method': 'none'}).encode()
+    with fault(served):
+        page = person.log_in(app)
+        assert page.status == 503 and page.headers['Retry-After'] and 'code' not in (page.location or '')
+        reply = served.request('POST', '/register', headers={'Content-Type': 'application/json'}, body=document)
+        assert reply.status == 503
+        assert not oidc.asked('/token')  # the provider's code was not spent in vain
+    wait_ready(served)
+    assert app.code(Person(served).log_in(app))
+
+
+def test_what_cannot_be_read_is_neither_good_nor_bad(served, preload):
+    app, code = login(served)
+    tokens = good(take(served, app, code))
+    with preload.failing(Step(STORE_READ), error=errno.EIO):
+        answer = served.call('/notes', token=tokens['access_token'])
+        assert answer.status == 503 and answer.headers['Retry-After']
+        assert undecided(refresh(served, tokens['refresh_token']))
+        assert ready(served) == (503, 503)
+    wait_ready(served)
+    assert served.call('/notes', token=tokens['access_token']).status == 200
+    good(refresh(served, tokens['refresh_token']))
+    assert 'store: cannot be read' in served.log and 'works again' in served.log
