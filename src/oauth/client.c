@@ -17,7 +17,7 @@ struct client_run {
   void *arg;
   struct lookup *lookup; /* in the store */
   struct store_task *task;
-  struct document_wait wait;
+  struct client_wait wait;
 };
 
 /* ---- a client from what is known of it */
@@ -56,7 +56,7 @@ struct oauth_client *client_make(enum client_kind kind, struct str id,
   struct client_impl *impl = arena_new_of(a, struct client_impl);
   if (c == NULL || impl == NULL)
     return NULL;
-  *impl = (struct client_impl){NULL, m->grants, m->secret, m->keys};
+  *impl = (struct client_impl){.grants = m->grants};
   *c = (struct oauth_client){
       .kind = kind,
       .auth = m->auth,
@@ -70,8 +70,9 @@ struct oauth_client *client_make(enum client_kind kind, struct str id,
     c->redirect_uris.v[c->redirect_uris.n++] = arena_dup(a, str_of(m->redirect_uris.v[i]));
   impl->secret = arena_str(a, m->secret);
   impl->keys = arena_str(a, m->keys);
-  if (c->id == NULL || c->name == NULL || c->redirect_uris.v == NULL ||
-      digest(kind, m, c->digest) < 0)
+  impl->keys_uri = m->keys_uri.n ? arena_str(a, m->keys_uri) : STR("");
+  if (c->id == NULL || c->name == NULL || c->redirect_uris.v == NULL || impl->secret.p == NULL ||
+      impl->keys.p == NULL || impl->keys_uri.p == NULL || digest(kind, m, c->digest) < 0)
     return NULL;
   return c;
 }
@@ -90,6 +91,7 @@ static struct oauth_client *configured(const struct config_client *from, struct 
       .redirect_uris = from->redirect_uris,
       .auth = auths[from->proof],
       .keys = from->keys,
+      .keys_uri = STR(""),
       .secret = STR(""),
       .grants = from->grants,
       .scope = STR(""),
@@ -136,14 +138,15 @@ static void answer_document(struct client_run *r, const struct client_metadata *
   answer(r, CLIENT_FOUND, c, "");
 }
 
-static void document_done(struct document_wait *w, enum client_status status,
-                          const struct client_metadata *m, const char *why)
+static void document_done(struct client_wait *w, enum client_status status, struct str kept,
+                          const char *why)
 {
   struct client_run *r = container_of(w, struct client_run, wait);
-  if (status == CLIENT_FOUND)
-    answer_document(r, m);
+  struct client_metadata m;
+  if (status == CLIENT_FOUND && client_metadata_read(kept, r->arena, &m) == 0)
+    answer_document(r, &m);
   else
-    answer(r, status, NULL, why);
+    answer(r, status == CLIENT_FOUND ? CLIENT_UNAVAILABLE : status, NULL, why);
 }
 
 /* ---- in the store */
@@ -165,10 +168,10 @@ static int look(void *arg, struct store_db *db)
                                         : store_client_get(db, l->id, a, &l->client));
 }
 
-static void fetch(struct client_run *r)
+static void fetch(struct client_run *r, struct str before)
 {
-  r->wait.done = document_done;
-  if (!document_fetch(r->oauth, r->id, &r->wait))
+  r->wait = (struct client_wait){.done = document_done};
+  if (!client_fetch(r->oauth, &client_documents, r->id, before, &r->wait))
     answer(r, CLIENT_UNAVAILABLE, NULL, "too many client documents are being fetched");
 }
 
@@ -178,16 +181,19 @@ static void document_found(struct client_run *r, const struct lookup *l)
 {
   struct client_metadata m;
   bool there = l->work.result == STORE_OK;
-  bool fresh = there && l->body.expires_at > clock_wall();
   bool good = there && l->body.body.n && client_metadata_read(l->body.body, r->arena, &m) == 0;
+  enum client_age age = there ? client_age(&l->body, clock_wall()) : CLIENT_OLD;
+  bool fresh = age == CLIENT_NEW || age == CLIENT_FRESH;
   if (good && (fresh || r->use == CLIENT_AT_TOKEN))
     answer_document(r, &m);
   else if (r->use == CLIENT_AT_TOKEN)
     answer(r, CLIENT_UNKNOWN, NULL, "nobody has logged in with this document");
+  else if (age == CLIENT_FAILED)
+    answer(r, CLIENT_UNAVAILABLE, NULL, "its document could not be had a moment ago");
   else if (fresh)
     answer(r, CLIENT_REFUSED, NULL, "its document could not be used a moment ago");
   else
-    fetch(r);
+    fetch(r, good ? l->body.body : STR(""));
 }
 
 static void client_found(struct client_run *r, const struct lookup *l)
@@ -260,7 +266,7 @@ struct client_run *client_find(struct oauth *o, struct arena *a, struct str id, 
   if (known)
     answer(r, CLIENT_FOUND, configured(known, a), "");
   else if (document_is(o, copy)) {
-    const char *misfit = document_misfit(o, copy, &(struct url){0});
+    const char *misfit = client_url_misfit(o, copy, &(struct url){0});
     if (misfit == NULL)
       return ask_store(r, true);
     answer(r, CLIENT_REFUSED, NULL, misfit);
@@ -277,5 +283,5 @@ void client_cancel(struct client_run *r)
     return;
   if (r->task)
     store_cancel(r->task);
-  document_leave(&r->wait);
+  client_leave(&r->wait);
 }

@@ -31,6 +31,9 @@ struct client_auth_run {
   void *arg;
   struct client_run *finding;
   struct store_task *marking;
+  bool fetching; /* KEYS, and what they say of the assertion: */
+  enum jwt_status judged;
+  struct client_keys keys;
   const struct oauth_client *client;
 };
 
@@ -187,7 +190,8 @@ static struct jwks *keys_of(const struct client_impl *impl)
   return keys ? keys : jwks_parse_pem(impl->keys, NULL);
 }
 
-static bool judge(const struct client_auth_run *r, const struct jwt *t)
+static enum jwt_status judge(const struct client_auth_run *r, const struct jwt *t,
+                             const struct jwks *keys)
 {
   const struct oauth *o = r->x->oauth;
   const char *issuers[] = {r->client->id};
@@ -202,24 +206,77 @@ static bool judge(const struct client_auth_run *r, const struct jwt *t)
       .max_lifetime_ms = ASSERTION_LIFETIME_MS,
       .require_sub = true,
   };
-  struct jwks *keys = keys_of(client_impl(r->client));
-  bool good = keys && jwt_verify(t, keys, &policy, clock_wall(), NULL) == JWT_VALID &&
-              str_is(json_str(jwt_payload(t), "sub"), r->client->id);
-  jwks_free(keys);
-  return good;
+  if (!str_is(json_str(jwt_payload(t), "sub"), r->client->id))
+    return JWT_BAD_CLAIM;
+  return jwt_verify(t, keys, &policy, clock_wall(), NULL);
 }
 
-static void check_assertion(struct client_auth_run *r)
+/* T is good, or NULL. */
+static void assertion_judged(struct client_auth_run *r, const struct jwt *t)
 {
-  enum jwt_status status;
-  struct jwt *t = jwt_parse(r->presented.assertion, &status, NULL);
   struct str jti = t ? json_str(jwt_payload(t), "jti") : (struct str){NULL, 0};
-  if (t == NULL || !judge(r, t))
+  if (t == NULL)
     invalid_client(r, "The assertion is not good.");
   else if (jti.n == 0 || jti.n > LIMIT_CLIENT)
     invalid_client(r, "The assertion has no jti.");
   else if (!use_up(r, jwt_payload(t)))
     refuse(r, 503, "temporarily_unavailable", "The assertion cannot be checked now.");
+}
+
+/* ---- keys that have to be fetched */
+
+static struct jwt *assertion_of(const struct client_auth_run *r)
+{
+  enum jwt_status status;
+  return jwt_parse(r->presented.assertion, &status, NULL);
+}
+
+static bool try_keys(struct client_keys *k, const struct jwks *keys)
+{
+  struct client_auth_run *r = container_of(k, struct client_auth_run, keys);
+  struct jwt *t = assertion_of(r);
+  r->judged = t ? judge(r, t, keys) : JWT_MALFORMED;
+  jwt_free(t);
+  return r->judged != JWT_UNKNOWN_KEY;
+}
+
+static void keys_found(struct client_keys *k, enum client_status status)
+{
+  struct client_auth_run *r = container_of(k, struct client_auth_run, keys);
+  r->fetching = false;
+  if (status == CLIENT_UNAVAILABLE) {
+    refuse(r, 503, "temporarily_unavailable", "The client's keys (jwks_uri) cannot be had now.");
+  } else if (status == CLIENT_FOUND) {
+    struct jwt *t = r->judged == JWT_VALID ? assertion_of(r) : NULL;
+    assertion_judged(r, t);
+    jwt_free(t);
+  } else {
+    invalid_client(r, "There are no keys at the client's jwks_uri.");
+  }
+}
+
+static void find_keys(struct client_auth_run *r)
+{
+  r->keys = (struct client_keys){.try_keys = try_keys, .done = keys_found};
+  r->fetching = client_keys_find(&r->keys, r->x->oauth, client_impl(r->client)->keys_uri,
+                                 r->x->rq->arena) == 0;
+  if (!r->fetching)
+    refuse(r, 503, "temporarily_unavailable", "The client's keys (jwks_uri) cannot be had now.");
+}
+
+static void check_assertion(struct client_auth_run *r)
+{
+  const struct client_impl *impl = client_impl(r->client);
+  static const struct jwks none = {.n = 0};
+  struct jwt *t = assertion_of(r);
+  struct jwks *keys = impl->keys_uri.n ? NULL : keys_of(impl);
+  enum jwt_status status = t ? judge(r, t, keys ? keys : &none) : JWT_MALFORMED;
+  /* Nothing is fetched for what is wrong in any case. */
+  if (status == JWT_UNKNOWN_KEY && impl->keys_uri.n)
+    find_keys(r);
+  else
+    assertion_judged(r, status == JWT_VALID ? t : NULL);
+  jwks_free(keys);
   jwt_free(t);
 }
 
@@ -290,7 +347,7 @@ struct client_auth_run *client_authenticate(struct oauth_exchange *x, const stru
     return NULL;
   }
   r->finding = client_find(x->oauth, x->rq->arena, r->presented.id, CLIENT_AT_TOKEN, found, r);
-  return r->finding || r->marking ? r : NULL;
+  return r->finding || r->marking || r->fetching ? r : NULL;
 }
 
 void client_auth_cancel(struct client_auth_run *r)
@@ -298,6 +355,8 @@ void client_auth_cancel(struct client_auth_run *r)
   if (r == NULL)
     return;
   client_cancel(r->finding);
+  if (r->fetching)
+    client_keys_cancel(&r->keys);
   if (r->marking)
     store_cancel(r->marking);
 }

@@ -60,15 +60,10 @@ static int judge_method(const json_t *from, bool document, struct client_metadat
   return 0;
 }
 
-static int judge_keys(const json_t *from, struct arena *a, struct client_metadata *m,
+static int judge_jwks(const json_t *jwks, struct arena *a, struct client_metadata *m,
                       struct metadata_error *e)
 {
   struct err why = {""};
-  const json_t *jwks = json_object_get(from, "jwks");
-  if (m->auth != CLIENT_AUTH_KEY)
-    return 0;
-  if (jwks == NULL)
-    return bad(e, "private_key_jwt needs the client's keys in jwks (jwks_uri is not fetched).");
   AUTO_FREE char *text = json_dumps(jwks, JSON_COMPACT);
   struct jwks *keys = text ? jwks_parse(str_of(text), false, &why) : NULL;
   if (keys == NULL)
@@ -76,6 +71,25 @@ static int judge_keys(const json_t *from, struct arena *a, struct client_metadat
   jwks_free(keys);
   m->keys = arena_str(a, str_of(text));
   return m->keys.p ? 0 : bad(e, "out of memory");
+}
+
+/* RFC 7591 section 2: one of the two, never both. */
+static int judge_keys(const json_t *from, struct arena *a, struct client_metadata *m,
+                      struct metadata_error *e)
+{
+  const json_t *jwks = json_object_get(from, "jwks"), *uri = json_object_get(from, "jwks_uri");
+  struct str text = json_text(uri);
+  m->keys = m->keys_uri = STR("");
+  if (m->auth != CLIENT_AUTH_KEY)
+    return 0;
+  if ((jwks != NULL) == (uri != NULL))
+    return bad(e, "private_key_jwt needs the client's keys in jwks, or their URL in jwks_uri.");
+  if (jwks)
+    return judge_jwks(jwks, a, m, e);
+  if (text.n == 0 || text.n > LIMIT_CLIENT_ID || !clean(text))
+    return bad(e, "jwks_uri must be a URL.");
+  m->keys_uri = arena_str(a, text);
+  return m->keys_uri.p ? 0 : bad(e, "out of memory");
 }
 
 static bool lists(const json_t *array, const char *word)
@@ -180,6 +194,8 @@ int client_metadata_put(const struct client_metadata *m, struct buf *out)
   member_text(out, "scope", m->scope);
   if (m->keys.n)
     member_text(out, "keys", m->keys);
+  if (m->keys_uri.n)
+    member_text(out, "keys_uri", m->keys_uri);
   if (m->secret.n)
     member_text(out, "secret", m->secret);
   return members_end(out);
@@ -222,8 +238,9 @@ int client_metadata_read(struct str text, struct arena *a, struct client_metadat
   m.name = kept(o, "name", a);
   m.scope = kept(o, "scope", a);
   m.keys = kept(o, "keys", a);
+  m.keys_uri = kept(o, "keys_uri", a);
   m.secret = kept(o, "secret", a);
-  if (!m.name.p || !m.scope.p || !m.keys.p || !m.secret.p)
+  if (!m.name.p || !m.scope.p || !m.keys.p || !m.keys_uri.p || !m.secret.p)
     return -1;
   *ret = m;
   return 0;

@@ -12,11 +12,12 @@ struct client_metadata {
   struct str name; /* "" when it has none; at most LIMIT_CLIENT_NAME bytes */
   struct config_words redirect_uris;
   enum client_auth auth;
-  bool post;         /* client_secret_post was asked for: what the reply says */
-  struct str keys;   /* JWK Set of CLIENT_AUTH_KEY, as text */
-  struct str secret; /* hex of the SHA-256 of the secret of CLIENT_AUTH_SECRET */
-  unsigned grants;   /* GRANT_CODE, GRANT_REFRESH */
-  struct str scope;  /* what it registered for; "" no bound */
+  bool post;           /* client_secret_post was asked for: what the reply says */
+  struct str keys;     /* of CLIENT_AUTH_KEY: a JWK Set as text, or "" and */
+  struct str keys_uri; /* where it is: any text, for the caller to judge before it is fetched */
+  struct str secret;   /* hex of the SHA-256 of the secret of CLIENT_AUTH_SECRET */
+  unsigned grants;     /* GRANT_CODE, GRANT_REFRESH */
+  struct str scope;    /* what it registered for; "" no bound */
 };
 
 /* An error of RFC 7591 section 3.2.2. */

@@ -25,7 +25,7 @@ struct oauth {
   struct oauth_options o;
   struct arena *arena;                  /* lives as long as this */
   const char *issuer;                   /* public_url, byte for byte (RFC 8414 section 2) */
-  struct document_flight *documents;    /* client_document.c: under way */
+  struct client_flight *client_flights; /* client_fetch.c: under way */
   struct refresh *refreshes;            /* token_refresh.c: under way */
   struct user_token *user_tokens;       /* user_token.c: under way */
   int64_t *provider_rest;               /* by index: until when it is not asked (mono ms) */

@@ -7,7 +7,9 @@ libcore_a_SOURCES += \
   src/oauth/client.c src/oauth/client.h \
   src/oauth/client_auth.c src/oauth/client_auth.h \
   src/oauth/client_document.c \
+  src/oauth/client_fetch.c \
   src/oauth/client_impl.h \
+  src/oauth/client_keys.c \
   src/oauth/client_metadata.c src/oauth/client_metadata.h \
   src/oauth/consent.c \
   src/oauth/consent_page.c \

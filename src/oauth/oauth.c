@@ -78,7 +78,7 @@ void oauth_stop(struct oauth *o)
 {
   if (o == NULL)
     return;
-  documents_free(o);
+  client_flights_free(o);
   refreshes_free(o);
   user_tokens_free(o);
   assertions_free(o);

@@ -81,6 +81,8 @@ static void put_reply(struct buf *b, const struct registration *r)
     buf_puts(b, ",\"jwks\":");
     buf_str(b, m->keys);
   }
+  if (m->keys_uri.n)
+    member_text(b, "jwks_uri", m->keys_uri);
   members_end(b);
 }
 
@@ -211,6 +213,10 @@ static void run(struct oauth_exchange *x)
   } else if (client_metadata_judge(&policy, body, false, r->work.arena, &r->metadata, &bad) < 0) {
     exchange_refused(x, 400, bad.text);
     exchange_error(x, 400, bad.error, bad.text);
+  } else if (client_keys_misfit(x->oauth, &r->metadata)) {
+    const char *why = client_keys_misfit(x->oauth, &r->metadata);
+    exchange_refused(x, 400, why);
+    exchange_error(x, 400, "invalid_client_metadata", why);
   } else {
     submit(r);
     return;

@@ -145,9 +145,11 @@ enum store_result store_marked(struct store_db *db, const char *kind, struct str
 
 enum store_result store_document_put(struct store_db *db, const struct store_document *d)
 {
-  /* The oldest make room: what is lost is fetched again. */
+  /* The oldest make room, those last through which somebody is logged in: what is lost is fetched
+   * again at her next login. */
   if (RUN(db,
-          "DELETE FROM document WHERE rowid IN (SELECT rowid FROM document ORDER BY expires_at"
+          "DELETE FROM document WHERE rowid IN (SELECT rowid FROM document d ORDER BY EXISTS"
+          " (SELECT 1 FROM grants g WHERE g.client = d.url AND g.revoked_at = 0), expires_at"
           " LIMIT max(0, (SELECT count(*) FROM document) - ?))",
           INT(LIMIT_DOCUMENTS - 1)) < 0)
     return STORE_FAILED;

@@ -33,8 +33,10 @@ static const struct broom brooms[] = {
     {"DELETE FROM grants WHERE rowid IN (SELECT rowid FROM grants"
      " WHERE revoked_at = 0 AND idle_at < ? LIMIT ?)",
      DAY},
-    {"DELETE FROM document WHERE rowid IN (SELECT rowid FROM document WHERE expires_at < ?"
-     " LIMIT ?)",
+    /* At /token a client is known by it for as long as somebody is logged in there. */
+    {"DELETE FROM document WHERE rowid IN (SELECT rowid FROM document d WHERE expires_at < ?"
+     " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client = d.url AND g.revoked_at = 0) LIMIT "
+     "?)",
      7 * DAY},
     {"DELETE FROM client WHERE rowid IN (SELECT rowid FROM client WHERE used_at = 0"
      " AND approved = 0 AND created_at < ? LIMIT ?)",

@@ -94,7 +94,8 @@ enum {
   LIMIT_CLIENT_NAME = 256,
   LIMIT_CLIENT_SCOPE = 4096,
   LIMIT_CLIENT_DOCUMENT = 5120, /* bytes of a Client ID Metadata Document */
-  LIMIT_DOCUMENT_FETCHES = 8,   /* at once, of a worker; one a host */
+  LIMIT_CLIENT_KEYS = 16384,    /* bytes of the key set at a client's jwks_uri */
+  LIMIT_DOCUMENT_FETCHES = 8,   /* of either at once, of a worker; one a host */
   LIMIT_REGISTRATION = 16384,   /* bytes of a registration request */
 
   LIMIT_CONTROL_LINE = 2048, /* bytes of a command at the control socket */

@@ -119,7 +119,7 @@ def test_redirect_uris_of_another_form_are_refused(server, members):
 @pytest.mark.parametrize('members', [
     {'client_name': 7}, {'client_name': 'x' * 257}, {'client_name': 'a\nb'},
     {'token_endpoint_auth_method': 'tls_client_auth'}, {'token_endpoint_auth_method': 'private_key_jwt'},
-    {'token_endpoint_auth_method': 'private_key_jwt', 'jwks_uri': 'https://app.example/keys'},
+    {'token_endpoint_auth_method': 'private_key_jwt', 'jwks_uri': 'http://app.example/keys'},
     {'grant_types': ['client_credentials']}, {'grant_types': ['implicit']}, {'response_types': ['token']},
     {'grant_types': 'authorization_code'}, {'scope': 7}])
 def test_metadata_that_cannot_be_granted_is_refused(server, members):

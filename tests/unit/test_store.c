@@ -676,6 +676,49 @@ static void test_sweeping_takes_out_what_is_over_a_portion_at_a_time(void **stat
   assert_int_equal(get_grant("g1", &g), STORE_NONE);
 }
 
+static void put_document(const char *url, int64_t expires_at)
+{
+  struct store_document d = {str_of(url), STR("{}"), clock_wall(), expires_at};
+  assert_int_equal(TX(&db, store_document_put(&db, &d)), STORE_OK);
+}
+
+static enum store_result get_document(const char *url)
+{
+  struct store_document d;
+  return TX(&db, store_document_get(&db, str_of(url), arena, &d));
+}
+
+static void test_a_document_stays_while_somebody_is_logged_in_through_it(void **state)
+{
+  (void)state;
+  unsigned n;
+  add_family(); /* of client-1 */
+  put_document("client-1", clock_wall() + 60);
+  put_document("client-2", clock_wall() + 60);
+  later(60 + 8 * 86400);
+  assert_int_equal(TX(&db, store_sweep(&db, 20, &n)), STORE_OK);
+  assert_int_equal(get_document("client-1"), STORE_OK);
+  assert_int_equal(get_document("client-2"), STORE_NONE);
+  assert_int_equal(TX(&db, store_grant_revoke(&db, STR("g1"), "test")), STORE_OK);
+  assert_int_equal(TX(&db, store_sweep(&db, 20, &n)), STORE_OK);
+  assert_int_equal(get_document("client-1"), STORE_NONE);
+}
+
+static void test_documents_make_room_last_where_somebody_is_logged_in(void **state)
+{
+  (void)state;
+  char url[32];
+  add_grant("g1");
+  put_document("client-1", clock_wall() + 1); /* the first to expire */
+  for (int i = 0; i < LIMIT_DOCUMENTS + 5; i++) {
+    snprintf(url, sizeof url, "https://%d.example/c", i);
+    put_document(url, clock_wall() + 60 + i);
+  }
+  assert_int_equal(get_document("client-1"), STORE_OK);
+  assert_int_equal(get_document("https://0.example/c"), STORE_NONE);
+  assert_int_equal(get_document(url), STORE_OK);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -685,6 +728,8 @@ int main(void)
       T(test_a_used_client_is_never_evicted_an_unused_one_after_a_day),
       T(test_removing_a_client_ends_its_grants_consents_and_codes),
       T(test_a_document_is_kept_until_it_is_fetched_again),
+      T(test_a_document_stays_while_somebody_is_logged_in_through_it),
+      T(test_documents_make_room_last_where_somebody_is_logged_in),
       T(test_a_mark_can_be_set_once),
       T(test_a_consent_covers_what_was_agreed_to_and_nothing_else),
       T(test_consents_add_up_and_can_be_taken_back),
