@@ -6,6 +6,8 @@ import signal
 import threading
 import time
 
+from support.hub import SLOW
+
 
 def conf(upstream, *names):
     return ''.join(f'service {n} {{ path /{n}; upstream {upstream.url}; anonymous * }}\n' for n in names)
@@ -67,7 +69,10 @@ def test_sighup_reloads(hub, upstream):
     h.configure(conf(upstream, 'notes', 'more'))
     h.process.send_signal(signal.SIGHUP)
     h.wait_log(r'generation 2 serves')
-    assert h.call('/more').status == 200
+    end = time.monotonic() + 20 * SLOW
+    while h.call('/more').status != 200:  # nobody is told when the old one has stopped to accept
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 # row 146: a storm of requests shares loads, and every one of them is answered by a load that began
