@@ -1,16 +1,15 @@
 #!/usr/bin/python3
-"""Breaks a copy of the rules in one place at a time and demands that the comparison sees it.
+"""Breaks a copy of the rules in one place at a time; see tests/support/mutants.py.
 
-    rules_mutants.py SOURCE-FOLDER LIBCORE.A [CC]
-
-A mutant whose text is no longer there is an error: then this list must follow the sources."""
+    rules_mutants.py SOURCE-FOLDER LIBCORE.A [CC]"""
 
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 import rules_differential
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import mutants  # noqa: E402
 
 MUTANTS = [
     ('mcp/policy.c', 'a kind without a match is open', 'step_rule(w, lines.own) : no_line;',
@@ -71,32 +70,7 @@ MUTANTS = [
 ]
 QUESTIONS = 60000
 
-
-def main(top, libcore, cc='cc'):
-    top = pathlib.Path(top)
-    batch, failures = list(rules_differential.rounds(QUESTIONS, 2)), 0
-    flags = [*cc.split(), '-std=gnu11', '-O1', '-w', '-D_GNU_SOURCE', '-I', top / 'include', '-I', top / 'src', '-I',
-             top / 'tests/support', '-I', pathlib.Path(libcore).resolve().parent]
-    with tempfile.TemporaryDirectory(prefix='mutants-') as folder:
-        folder = pathlib.Path(folder)
-        subprocess.run([*flags, '-c', '-o', folder / 'eval.o', top / 'tests/support/policy-eval.c'], check=True)
-        for file, what, old, new in [('mcp/policy.c', 'unchanged', '', '')] + MUTANTS:
-            text = (top / 'src' / file).read_text()
-            if old and text.count(old) != 1:
-                print(f'mutant "{what}": its text stands {text.count(old)} times in {file}')
-                failures += 1
-                continue
-            (folder / 'mutant.c').write_text(text.replace(old, new, 1) if old else text)
-            # What the mutant defines is not taken from the library.
-            subprocess.run([*flags, '-c', '-o', folder / 'mutant.o', folder / 'mutant.c'], check=True)
-            subprocess.run([*cc.split(), '-o', folder / 'eval', folder / 'eval.o', folder / 'mutant.o', libcore,
-                            '-ljansson', '-lssl', '-lcrypto'], check=True)
-            if bool(rules_differential.compare(folder / 'eval', batch)) != bool(old):
-                print(f'mutant "{what}": {"survived" if old else "differs"}')
-                failures += 1
-    print(f'{len(MUTANTS)} mutants, {failures} not as they should be')
-    return 1 if failures else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main(*sys.argv[1:]))
+    batch = list(rules_differential.rounds(QUESTIONS, 2))
+    sys.exit(mutants.run(MUTANTS, 'policy-eval.c', lambda program: rules_differential.compare(program, batch),
+                         *sys.argv[1:]))
