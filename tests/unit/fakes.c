@@ -196,6 +196,15 @@ void world_auth_line(struct world *w, enum control control, size_t provider)
   w->services[1].stack.n_auth = s->n_auth;
 }
 
+struct fake *world_one_line(struct world *w, uint32_t flags)
+{
+  struct fake *f = world_provider(w, 0, flags);
+  f->result = MCPAUTH_OK;
+  f->subject = "ann";
+  world_auth_line(w, CONTROL_SUFFICIENT, 0);
+  return f;
+}
+
 void world_account_line(struct world *w, size_t provider)
 {
   struct config_stack *s = &w->services[0].stack;
@@ -300,7 +309,7 @@ void turn_for(struct world *w, int64_t ms)
 
 void wait_for(struct world *w, struct asked *a, size_t n)
 {
-  for (int turns = 0; turns < 2000; turns++) {
+  for (int turns = 0; turns < 12000; turns++) {
     size_t done = 0;
     for (size_t i = 0; i < n; i++)
       done += a[i].done;
@@ -308,7 +317,7 @@ void wait_for(struct world *w, struct asked *a, size_t n)
       return;
     turn_for(w, 5);
   }
-  fail_msg("not done within 10 s");
+  fail_msg("not done within 60 s");
 }
 
 void asked_done(struct asked *a)
@@ -333,4 +342,15 @@ const char *told(const struct asked *a)
                                     : "-");
   }
   return text;
+}
+
+void expect_told(struct world *w, const char *credential, const char *text)
+{
+  struct asked a;
+  ask(w, &a, credential);
+  wait_for(w, &a, 1);
+  assert_string_equal(told(&a), text);
+  assert_true((a.outcome.grant != NULL) == (a.outcome.status == 200));
+  assert_true((a.outcome.verdict == VERDICT_GRANT) == (a.outcome.status == 200));
+  asked_done(&a);
 }

@@ -64,6 +64,8 @@ void world_init(struct world *w);
 /* The instance number I is of a provider with FLAGS; returns its script. */
 struct fake *world_provider(struct world *w, size_t i, uint32_t flags);
 void world_auth_line(struct world *w, enum control control, size_t provider);
+/* One `sufficient` line whose provider says OK for ann. */
+struct fake *world_one_line(struct world *w, uint32_t flags);
 void world_account_line(struct world *w, size_t provider);
 void world_start(struct world *w);
 void world_done(struct world *w);
@@ -73,12 +75,14 @@ void ask_from(struct world *w, struct asked *a, const char *credential, size_t s
 void ask(struct world *w, struct asked *a, const char *credential);
 /* The same with *WHILE_ASKING true while auth_start runs. */
 void ask_while(struct world *w, struct asked *a, const char *credential, bool *while_asking);
-/* Turns the loop until N are done, for 10 s at most. */
+/* Turns the loop until N are done, for 60 s at most. */
 void wait_for(struct world *w, struct asked *a, size_t n);
 void turn_for(struct world *w, int64_t ms);
 void asked_done(struct asked *a);
 /* "STATUS line:RESULT line:RESULT …" with "*" behind cached lines and "-" behind those not called.
  */
 const char *told(const struct asked *a);
+/* Asks, waits, and compares what was told; a grant and 200 come together. */
+void expect_told(struct world *w, const char *credential, const char *text);
 
 #endif

@@ -29,33 +29,12 @@ static int tear_down(void **state)
   return 0;
 }
 
-/* One `sufficient` line whose provider says OK for ann. */
-static struct fake *one_line(uint32_t flags)
-{
-  struct fake *f = world_provider(&w, 0, flags);
-  f->result = MCPAUTH_OK;
-  f->subject = "ann";
-  world_auth_line(&w, CONTROL_SUFFICIENT, 0);
-  return f;
-}
-
-static void expect(const char *credential, const char *text)
-{
-  struct asked a;
-  ask(&w, &a, credential);
-  wait_for(&w, &a, 1);
-  assert_string_equal(told(&a), text);
-  assert_true((a.outcome.grant != NULL) == (a.outcome.status == 200));
-  assert_true((a.outcome.verdict == VERDICT_GRANT) == (a.outcome.status == 200));
-  asked_done(&a);
-}
-
 /* ---- one line */
 
 static void an_ok_grants_with_its_principal(void **state)
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   f->expires_at = 4000000000;
   f->claim_pointer = "/role";
   f->claim_json = "\"admin\"";
@@ -75,7 +54,7 @@ static void an_ok_grants_with_its_principal(void **state)
 static void each_result_has_its_status(void **state)
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   static const struct {
     int result;
     const char *told;
@@ -96,7 +75,7 @@ static void each_result_has_its_status(void **state)
   world_start(&w);
   for (size_t i = 0; i < ARRAY_SIZE(cases); i++) { /* rows 19, 134 */
     f->result = (enum mcpauth_result)cases[i].result;
-    expect("t", cases[i].told);
+    expect_told(&w, "t", cases[i].told);
   }
 }
 
@@ -104,14 +83,14 @@ static void the_empty_stack_refuses(void **state)
 {
   (void)state;
   world_start(&w);
-  expect("t", "401");
-  expect(NULL, "401");
+  expect_told(&w, "t", "401");
+  expect_told(&w, NULL, "401");
 }
 
 static void the_reason_and_why_are_in_the_trace(void **state)
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   *f = (struct fake){
       .result = MCPAUTH_INVALID, .why = MCPAUTH_WHY_EXPIRED, .reason = "expired at noon"};
   world_start(&w);
@@ -125,7 +104,7 @@ static void the_reason_and_why_are_in_the_trace(void **state)
 static void an_unknown_why_is_not_accepted(void **state) /* row 134 */
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   *f = (struct fake){.result = MCPAUTH_INVALID, .why = (enum mcpauth_why)77, .reason = "?"};
   world_start(&w);
   struct asked a;
@@ -139,30 +118,30 @@ static void an_unknown_why_is_not_accepted(void **state) /* row 134 */
 static void ok_without_a_principal_is_an_error(void **state)
 {
   (void)state;
-  one_line(0)->subject = NULL;
+  world_one_line(&w, 0)->subject = NULL;
   world_start(&w);
-  expect("t", "500 p0:ERROR");
+  expect_told(&w, "t", "500 p0:ERROR");
 }
 
 static void a_bad_principal_is_an_error_whatever_the_answer(void **state)
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   static const char *const bad[] = {"", "a\nb", "\xff", "caf\xe9"};
   world_start(&w);
   for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
     f->subject = bad[i];
     f->result = MCPAUTH_OK;
-    expect("t", "500 p0:ERROR");
+    expect_told(&w, "t", "500 p0:ERROR");
     f->result = MCPAUTH_INVALID;
-    expect("t", "500 p0:ERROR");
+    expect_told(&w, "t", "500 p0:ERROR");
   }
 }
 
 static void bad_claims_are_an_error(void **state)
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   static char huge[100000];
   memset(huge, '1', sizeof huge - 1);
   const struct {
@@ -176,36 +155,36 @@ static void bad_claims_are_an_error(void **state)
   for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
     f->claim_pointer = bad[i].pointer ? bad[i].pointer : "//";
     f->claim_json = bad[i].json;
-    expect("t", "500 p0:ERROR");
+    expect_told(&w, "t", "500 p0:ERROR");
   }
 }
 
 static void a_guard_that_says_ok_is_an_error(void **state)
 {
   (void)state;
-  one_line(MCPAUTH_GUARD);
+  world_one_line(&w, MCPAUTH_GUARD);
   world_start(&w);
-  expect("t", "500 p0:ERROR");
+  expect_told(&w, "t", "500 p0:ERROR");
 }
 
 static void a_provider_without_the_callback_is_an_error(void **state)
 {
   (void)state;
-  one_line(0);
+  world_one_line(&w, 0);
   w.tables[0].verify = NULL;
   world_start(&w);
-  expect("t", "500 p0:ERROR");
+  expect_told(&w, "t", "500 p0:ERROR");
 }
 
 static void waiting_in_a_wrong_way_is_an_error(void **state)
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   static const enum fake_way ways[] = {FAKE_PENDING_BARE, FAKE_TWO_TIMERS, FAKE_TIMER_AND_ANSWER};
   world_start(&w);
   for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
     f->way = ways[i];
-    expect("t", "500 p0:ERROR");
+    expect_told(&w, "t", "500 p0:ERROR");
   }
   turn_for(&w, 20); /* nothing comes later */
 }
@@ -215,12 +194,12 @@ static void waiting_in_a_wrong_way_is_an_error(void **state)
 static void without_a_credential_only_guards_are_called(void **state)
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   struct fake *guard = world_provider(&w, 1, MCPAUTH_GUARD);
   guard->result = MCPAUTH_PASS;
   world_auth_line(&w, CONTROL_REQUIRED, 1);
   world_start(&w);
-  expect(NULL, "401 p0:IGNORE- p1:PASS");
+  expect_told(&w, NULL, "401 p0:IGNORE- p1:PASS");
   assert_int_equal(f->calls, 0);
   assert_int_equal(f->asked, 0);
   assert_int_equal(guard->calls, 1);
@@ -229,10 +208,10 @@ static void without_a_credential_only_guards_are_called(void **state)
 static void a_line_that_does_not_claim_is_not_called(void **state) /* row 23 */
 {
   (void)state;
-  struct fake *f = one_line(0);
+  struct fake *f = world_one_line(&w, 0);
   f->ignores = true;
   world_start(&w);
-  expect("t", "401 p0:IGNORE-");
+  expect_told(&w, "t", "401 p0:IGNORE-");
   assert_int_equal(f->calls, 0);
 }
 
@@ -246,7 +225,7 @@ static void only_the_first_remote_claimant_gets_the_credential(void **state) /* 
     world_auth_line(&w, CONTROL_SUFFICIENT, i);
   }
   world_start(&w);
-  expect("t", "401 p0:IGNORE- p1:INVALID p2:INVALID p3:IGNORE-");
+  expect_told(&w, "t", "401 p0:IGNORE- p1:INVALID p2:INVALID p3:IGNORE-");
   assert_int_equal(w.fakes[0].calls, 0);
   assert_int_equal(w.fakes[3].calls, 0);
 }
@@ -254,12 +233,12 @@ static void only_the_first_remote_claimant_gets_the_credential(void **state) /* 
 static void a_stack_that_is_decided_calls_nobody_more(void **state)
 {
   (void)state;
-  one_line(0);
+  world_one_line(&w, 0);
   struct fake *f = world_provider(&w, 1, 0);
   f->result = MCPAUTH_DENY;
   world_auth_line(&w, CONTROL_REQUIRED, 1);
   world_start(&w);
-  expect("t", "200 p0:OK");
+  expect_told(&w, "t", "200 p0:OK");
   assert_int_equal(f->calls, 0);
 }
 
@@ -283,11 +262,11 @@ static void another_principal_is_an_error(void **state) /* row 134 */
   world_auth_line(&w, CONTROL_REQUIRED, 0);
   g = second_line(CONTROL_REQUIRED, "bob");
   world_start(&w);
-  expect("t", "500 p0:OK p1:ERROR");
+  expect_told(&w, "t", "500 p0:OK p1:ERROR");
   g->subject = "ann";
-  expect("t", "200 p0:OK p1:OK");
+  expect_told(&w, "t", "200 p0:OK p1:OK");
   g->issuer = "https://other";
-  expect("t", "500 p0:OK p1:ERROR");
+  expect_told(&w, "t", "500 p0:OK p1:ERROR");
 }
 
 static void another_principal_on_an_optional_line_is_an_error_too(void **state)
@@ -299,7 +278,7 @@ static void another_principal_on_an_optional_line_is_an_error_too(void **state)
   world_auth_line(&w, CONTROL_OPTIONAL, 0);
   second_line(CONTROL_REQUIRED, "bob");
   world_start(&w);
-  expect("t", "500 p0:OK p1:ERROR");
+  expect_told(&w, "t", "500 p0:OK p1:ERROR");
 }
 
 static void the_principal_is_the_first_that_is_not_optional(void **state)
@@ -346,7 +325,7 @@ static void a_later_ok_shortens_the_lifetime_and_never_lengthens_it(void **state
 static void every_account_result_has_its_status(void **state)
 {
   (void)state;
-  one_line(0);
+  world_one_line(&w, 0);
   struct fake *f = world_provider(&w, 1, 0);
   world_account_line(&w, 1);
   world_start(&w);
@@ -366,29 +345,29 @@ static void every_account_result_has_its_status(void **state)
   };
   for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
     f->result = (enum mcpauth_result)cases[i].result;
-    expect("t", cases[i].told);
+    expect_told(&w, "t", cases[i].told);
   }
 }
 
 static void account_lines_run_in_order_until_the_first_refusal(void **state)
 {
   (void)state;
-  one_line(0);
+  world_one_line(&w, 0);
   for (size_t i = 1; i < 4; i++) {
     world_provider(&w, i, 0)->result = i == 2 ? MCPAUTH_DENY : MCPAUTH_PASS;
     world_account_line(&w, i);
   }
   world_start(&w);
-  expect("t", "403 p0:OK p1:PASS p2:DENY");
+  expect_told(&w, "t", "403 p0:OK p1:PASS p2:DENY");
   assert_int_equal(w.fakes[3].calls, 0);
   w.fakes[2].result = MCPAUTH_PASS;
-  expect("t", "200 p0:OK p1:PASS p2:PASS p3:PASS");
+  expect_told(&w, "t", "200 p0:OK p1:PASS p2:PASS p3:PASS");
 }
 
 static void account_lines_see_the_principal_and_no_credential(void **state)
 {
   (void)state;
-  one_line(0);
+  world_one_line(&w, 0);
   for (size_t i = 1; i < 3; i++) {
     struct fake *f = world_provider(&w, i, 0);
     f->result = MCPAUTH_PASS;
@@ -411,28 +390,28 @@ static void account_lines_see_the_principal_and_no_credential(void **state)
 static void an_account_line_that_names_a_principal_is_an_error(void **state) /* row 134 */
 {
   (void)state;
-  one_line(0);
+  world_one_line(&w, 0);
   struct fake *f = world_provider(&w, 1, 0);
   f->result = MCPAUTH_PASS;
   f->subject = "root";
   world_account_line(&w, 1);
   world_start(&w);
-  expect("t", "500 p0:OK p1:ERROR");
+  expect_told(&w, "t", "500 p0:OK p1:ERROR");
 }
 
 static void account_lines_run_on_every_request_cached_or_not(void **state) /* row 18 */
 {
   (void)state;
-  one_line(0)->reuse_ms = 60000;
+  world_one_line(&w, 0)->reuse_ms = 60000;
   struct fake *f = world_provider(&w, 1, 0);
   f->result = MCPAUTH_PASS;
   world_account_line(&w, 1);
   world_start(&w);
-  expect("t", "200 p0:OK p1:PASS");
+  expect_told(&w, "t", "200 p0:OK p1:PASS");
   f->result = MCPAUTH_DENY;
-  expect("t", "403 p0:OK* p1:DENY");
+  expect_told(&w, "t", "403 p0:OK* p1:DENY");
   f->result = MCPAUTH_PASS;
-  expect("t", "200 p0:OK* p1:PASS");
+  expect_told(&w, "t", "200 p0:OK* p1:PASS");
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
