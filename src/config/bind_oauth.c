@@ -240,6 +240,29 @@ static void lint_login_over_http(struct binder *b)
                 b->c->public_url);
 }
 
+static struct config_at proxy_at(const struct binder *b)
+{
+  for (const struct statement *s = b->hub->block->first; s; s = s->next)
+    if (str_is(s->words[0].text, "egress_proxy"))
+      return statement_at(s);
+  return statement_at(b->hub);
+}
+
+/* A URL that a stranger wrote is safe to fetch where the hub sees the address that is connected to
+ * (row 108).  Behind a proxy only the proxy sees it. */
+static void lint_proxied(struct binder *b, bool people)
+{
+  struct config_oauth *o = &b->c->oauth;
+  o->fetch_for_clients =
+      b->c->egress_proxy == NULL || risk_accepted(&b->hub_risks, "proxied-documents");
+  if (!o->fetch_for_clients && people && o->client_documents)
+    report_lint(b->f, CONFIG_ERROR, proxy_at(b), "proxied-documents",
+                "documents of clients lie at URLs that strangers choose, and behind the proxy the "
+                "hub cannot see whether they lead into your own network: if the proxy refuses such "
+                "addresses, accept this risk here; otherwise write `client_documents off` in the "
+                "oauth block");
+}
+
 void bind_resolve_oauth(struct binder *b)
 {
   struct config_oauth *o = &b->c->oauth;
@@ -248,6 +271,9 @@ void bind_resolve_oauth(struct binder *b)
     people = people || config_can_log_in(&b->c->services[i]);
   if (people)
     lint_login_over_http(b);
+  lint_proxied(b, people);
+  if (b->judged)
+    risks_end(b, &b->hub_risks);
   o->enabled = people || b->c->n_clients > 0;
   for (size_t i = 0; i < o->n_assertion_issuers; i++)
     o->assertion_issuers[i].provider = b->assertion_providers[i]->bound;

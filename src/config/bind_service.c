@@ -475,6 +475,5 @@ void bind_resolve_services(struct binder *b)
   for (size_t i = 0; i < b->c->n_services; i++)
     if (b->services.v[i].extra)
       resolve_service(b, &b->c->services[i], b->services.v[i].extra, good);
-  if (good)
-    risks_end(b, &b->hub_risks);
+  b->judged = good;
 }

@@ -103,6 +103,7 @@ struct binder {
   struct risks *risks; /* of the block that is being bound */
   struct risks *more_risks; /* lints about its stack may be accepted there too */
   struct risks hub_risks;
+  bool judged; /* the providers are sound, so that stacks could be judged, and all lints be met */
 
   struct line_list hub_lines;
   struct demands hub_demands;
@@ -205,6 +206,8 @@ void stack_flatten(struct binder *b, struct config_at at, const struct line_list
 /* Reports the lint at AT unless the current block accepts it: as an error, or as a warning. */
 void lint(struct binder *b, const char *name, struct config_at at, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Whether the risk is accepted there; then it is a needed one. */
+bool risk_accepted(struct risks *risks, const char *name);
 void lint_warning(struct binder *b, const char *name, struct config_at at, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Warns about accepted risks that do not exist, and notes those that do. */

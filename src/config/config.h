@@ -279,6 +279,7 @@ struct config_oauth {
   int64_t upstream_grace_ms;          /* 24 h after the provider's last good answer */
   bool registration;                  /* RFC 7591 */
   bool client_documents;              /* Client ID Metadata Documents */
+  bool fetch_for_clients;             /* their URLs may be fetched: no proxy, or one to rely on */
   unsigned registrations_per_address; /* a minute and worker */
   unsigned max_registrations;         /* not used yet, in the whole hub */
   struct config_words redirect_allow; /* URIs that others may register; none: all sound ones */

@@ -22,6 +22,7 @@ static const char *const acceptable[] = {
     "plain-http-listen",
     "plain-http-public-url",
     "plain-http-upstream",
+    "proxied-documents",
     "query-credential",
     "readable-secret",
     "remote-overlap",
@@ -63,7 +64,7 @@ void custom_accept_risk(struct binder *b, const struct statement *s, void *targe
     accept_one(b, &s->words[i], target);
 }
 
-static bool accepted(struct risks *risks, const char *name)
+bool risk_accepted(struct risks *risks, const char *name)
 {
   bool found = false;
   for (size_t i = 0; risks && i < risks->n; i++)
@@ -91,7 +92,7 @@ static void report(struct binder *b, enum config_severity severity, const char *
                    struct config_at at, const char *format, va_list ap)
 {
   char text[900];
-  bool here = accepted(b->risks, name), there = accepted(b->more_risks, name);
+  bool here = risk_accepted(b->risks, name), there = risk_accepted(b->more_risks, name);
   if (here || there)
     return;
   vsnprintf(text, sizeof text, format, ap);

@@ -2,6 +2,8 @@
  * provider host) and its key sets call this. */
 #include "http/fetch.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +170,28 @@ static const struct hcurl_events events = {
 
 /* ---- starting */
 
+/* Whether HOST, which a proxy is to connect to, is an address that POLICY allows, or can be a name
+ * of the public DNS: two labels or more, the last of which is no number (of an address in a form
+ * that only some readers take for one). */
+static bool proxied_host_allowed(struct str host, enum reach policy)
+{
+  char text[INET6_ADDRSTRLEN];
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(443)};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(443)};
+  size_t last = host.n;
+  if (host.n < sizeof text) {
+    memcpy(text, host.p, host.n);
+    text[host.n] = 0;
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+      return reach_allows(policy, (const struct sockaddr *)&v4);
+    if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1)
+      return reach_allows(policy, (const struct sockaddr *)&v6);
+  }
+  while (last && host.p[last - 1] != '.')
+    last--;
+  return last > 1 && last < host.n && !(host.p[last] >= '0' && host.p[last] <= '9');
+}
+
 /* https, or http to this machine; what may be reached follows from who wrote the URL. */
 static int judge_url(const struct fetch_request *rq, struct hcurl_options *o, struct err *e)
 {
@@ -183,6 +207,9 @@ static int judge_url(const struct fetch_request *rq, struct hcurl_options *o, st
     o->reach = rq->loopback_too ? REACH_PUBLIC_OR_LOOPBACK : REACH_PUBLIC;
   else
     o->reach = u.https ? REACH_ANY : REACH_LOOPBACK;
+  if (rq->public_only && o->egress_proxy &&
+      (u.port != 443 || !proxied_host_allowed(u.host, o->reach)))
+    return err_set(e, "its address is not one that may be reached");
   return 0;
 }
 

@@ -17,7 +17,9 @@ struct fetch_request {
   int64_t timeout_ms; /* total; connect at most 3 s of it; 0: 5 s */
   size_t max_reply;
   const char *ca_file, *egress_proxy; /* NULL: system CAs, no proxy */
-  bool public_only;  /* URL came from a stranger: public unicast addresses, port 443 */
+  bool public_only; /* URL came from a stranger: public unicast addresses, port 443.  Behind a proxy
+                       that is the proxy's to see to: here only hosts are refused that are such an
+                       address, or no name of the public DNS */
   bool loopback_too; /* and loopback: the hub itself is reachable on loopback only */
 };
 

@@ -45,6 +45,8 @@ static bool dot_segment(struct str path)
 const char *client_url_misfit(const struct oauth *o, struct str url, struct url *ret)
 {
   bool local = o->o.config->loopback_only;
+  if (!o->o.config->oauth.fetch_for_clients)
+    return "nothing is fetched for clients here";
   if (url.n > LIMIT_CLIENT_ID || url_parse(url, ret, NULL) < 0)
     return "its URL is not sound";
   if (!ret->https && !(local && url_loopback(ret)))
@@ -207,7 +209,7 @@ static struct fetch *start(struct client_flight *f)
       .timeout_ms = FETCH_MS,
       .max_reply = f->source->max_reply,
       .ca_file = o->o.config->ca_file,
-      .egress_proxy = NULL, /* a proxy would connect to whatever address it finds */
+      .egress_proxy = o->o.config->egress_proxy, /* lint proxied-documents */
       .public_only = true,
       .loopback_too = o->o.config->loopback_only,
   };

@@ -15,7 +15,8 @@ enum { SERVE_ON_S = 86400 };
 const char *client_keys_misfit(const struct oauth *o, const struct client_metadata *m)
 {
   if (m->keys_uri.n && client_url_misfit(o, m->keys_uri, &(struct url){0}))
-    return "jwks_uri is no https URL on the usual port.";
+    return o->o.config->oauth.fetch_for_clients ? "jwks_uri is no https URL on the usual port."
+                                                : "jwks_uri is not fetched here: use jwks.";
   return NULL;
 }
 

@@ -1,9 +1,13 @@
 """Client ID Metadata Documents: a client that is known by a document at its own URL. Rows 107, 109."""
 
+import json
+import socket
+import threading
 import time
 
 import pytest
 
+from support.hub import HubFailed
 from support.people import App, Person
 from support.standin import Reply, StandIn
 from test_token_endpoint import error, good, login, take
@@ -133,7 +137,6 @@ def test_a_url_that_cannot_be_a_clients_id_is_not_fetched(login_hub, url):  # ro
 
 def test_a_slow_site_holds_up_nobody_else(notes, site):  # row 109
     site.fault('/client.json', hang=True)
-    import threading
     waiting = threading.Thread(target=lambda: page_of(notes, site.id), daemon=True)
     waiting.start()
     site.wait_count('/client.json', 1)
@@ -141,3 +144,55 @@ def test_a_slow_site_holds_up_nobody_else(notes, site):  # row 109
     other = site.url + '/second.json'
     assert page_of(notes, other).status == 503  # one a host
     assert site.count['/second.json'] == 0
+
+
+# ---- behind a proxy
+
+class Proxy:
+    """Notes what it is asked to connect to, and refuses."""
+
+    def __init__(self):
+        self.asked, self.socket = [], socket.create_server(('127.0.0.1', 0))
+        self.url = f'http://127.0.0.1:{self.socket.getsockname()[1]}'
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection, connection.makefile('rb') as lines:
+                self.asked.append(lines.readline().decode().strip())
+                connection.sendall(b'HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n')
+
+
+@pytest.fixture
+def proxy():
+    p = Proxy()
+    yield p
+    p.socket.close()
+
+
+def test_with_a_proxy_documents_need_a_word_of_the_administrator(login_hub, proxy):  # row 108
+    with pytest.raises(HubFailed, match='proxied-documents'):
+        login_hub(public_url='https://mcp.example.com', hub=f'egress_proxy {proxy.url}')
+    hub = login_hub('oauth { client_documents off }', public_url='https://mcp.example.com',
+                    hub=f'egress_proxy {proxy.url}')
+    assert page_of(hub, 'https://app.example/c').status == 400
+    body = {'redirect_uris': ['https://app.example/cb'], 'token_endpoint_auth_method': 'private_key_jwt',
+            'jwks_uri': 'https://app.example/keys'}
+    reply = hub.request('POST', '/register', body=json.dumps(body), headers={'Content-Type': 'application/json'})
+    assert reply.status == 400 and 'not fetched here' in reply.json()['error_description']
+    assert not proxy.asked
+
+
+def test_a_document_is_fetched_through_the_proxy(login_hub, proxy):  # row 108
+    hub = login_hub(public_url='https://mcp.example.com',
+                    hub=f'egress_proxy {proxy.url}; accept_risk proxied-documents')
+    assert page_of(hub, 'https://app.example/c').status == 503
+    assert proxy.asked == ['CONNECT app.example:443 HTTP/1.1']
+    for url in ('https://10.0.0.1/c', 'https://[::1]/c', 'https://169.254.169.254/c', 'https://intranet/c',
+                'https://2130706433/c', 'https://localhost/c'):
+        assert page_of(hub, url).status in (400, 503)
+    assert len(proxy.asked) == 1

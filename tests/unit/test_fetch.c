@@ -493,6 +493,37 @@ static void test_the_configured_proxy_is_asked_to_connect_and_sees_no_secret(voi
   DONE(s, k);
 }
 
+/* row 107: what the proxy cannot be asked about */
+static void test_a_strangers_url_behind_a_proxy_is_a_public_name_or_address(void **state)
+{
+  WITH(s, k, u, serve_refuse_proxy, NULL);
+  static const char *const bad[] = {
+      "10.0.0.1",   "[fd00::1]", "[::ffff:7f00:1]",   "169.254.169.254",
+      "2130706433", "127.1",     "0x7f000001",        "10.0.0x1",
+      "intranet",   "a.b.",      "93.184.215.14:8443"};
+  char proxy[64], url[64];
+  snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", s.port);
+  for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+    struct err e = {""};
+    snprintf(url, sizeof url, "https://%s/c", bad[i]);
+    const struct fetch_request rq = {
+        .url = url, .max_reply = 10, .public_only = true, .egress_proxy = proxy};
+    assert_null(fetch_start(k.fetcher, &rq, on_done, NULL, &e));
+    assert_string_not_equal(e.text, "");
+  }
+  assert_int_equal(tiny_requests(&s), 0);
+  static const char *const good[] = {"app.example", "93.184.215.14", "[2606:4700::1111]"};
+  for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+    char connect[64];
+    snprintf(url, sizeof url, "https://%s/c", good[i]);
+    int n = snprintf(connect, sizeof connect, "CONNECT %s:443 ", good[i]);
+    fetch(&k, (struct fetch_request){.url = url, .public_only = true, .egress_proxy = proxy});
+    assert_int_equal(tiny_requests(&s), i + 1);
+    assert_memory_equal(s.last, connect, (size_t)n);
+  }
+  DONE(s, k);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -513,6 +544,7 @@ int main(void)
       cmocka_unit_test(test_loopback_is_fine_for_a_hub_on_loopback),
       cmocka_unit_test(test_the_environments_proxy_is_ignored),
       cmocka_unit_test(test_the_configured_proxy_is_asked_to_connect_and_sees_no_secret),
+      cmocka_unit_test(test_a_strangers_url_behind_a_proxy_is_a_public_name_or_address),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
