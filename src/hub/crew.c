@@ -212,6 +212,8 @@ static void member_ended(struct member *m, int status)
   hang_up(m);
   describe(m, status, text, sizeof text);
   shm_fold(c->o.worker.shm, m->pid);
+  if (status != 0)
+    shm_revoke_all(c->o.worker.shm);
   m->pid = 0;
   if (m->ready)
     c->n_ready--;

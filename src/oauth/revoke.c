@@ -20,7 +20,9 @@ struct inspection {
   struct hub_token access; /* of KIND_ACCESS */
   struct store_refresh refresh;
   struct store_grant grant;
-  bool alive, ended; /* ENDED: something was revoked just now */
+  bool alive;
+  bool ended; /* something was revoked just now */
+  bool again; /* it had been before: perhaps by a worker that died before it could say so */
 };
 
 /* One request; in its arena. */
@@ -54,6 +56,7 @@ static enum store_result revoke_access(struct inspection *i, struct store_db *db
   enum store_result result =
       store_mark(db, HUB_TOKEN_REVOKED, i->access.jti, i->access.expires_at + 60);
   i->ended = result == STORE_OK;
+  i->again = result == STORE_USED;
   return result == STORE_USED ? STORE_OK : result;
 }
 
@@ -61,6 +64,7 @@ static int inspect_access(struct inspection *i, struct store_db *db)
 {
   enum store_result result = look_at_access(i, db);
   i->alive = result == STORE_OK && i->access.expires_at > store_time(db);
+  i->again = result == STORE_REVOKED && is_mine(i, i->access.client);
   if (i->alive && i->revoke && is_mine(i, i->access.client))
     result = revoke_access(i, db);
   else if (result == STORE_NONE || result == STORE_REVOKED || result == STORE_EXPIRED)
@@ -74,6 +78,7 @@ static int inspect_refresh(struct inspection *i, struct store_db *db)
   i->kind = result == STORE_NONE ? KIND_NONE : KIND_REFRESH;
   i->grant = i->refresh.grant;
   i->alive = result == STORE_OK && i->refresh.used_at == 0;
+  i->again = result == STORE_REVOKED && is_mine(i, i->grant.client);
   /* Also one that was used: its login ends. */
   if (result == STORE_OK && i->revoke && is_mine(i, i->grant.client)) {
     result = store_grant_revoke(db, i->grant.id, "revoked by the client");
@@ -126,12 +131,11 @@ static void answer_revocation(struct token_call *c, const struct inspection *i)
 {
   struct shm *shm = c->x->oauth->o.shm;
   bool access = i->kind == KIND_ACCESS;
-  if (i->ended) {
-    if (shm)
-      shm_revoke(shm, access ? i->access.issuer : i->grant.issuer,
-                 access ? i->access.subject : i->grant.subject);
+  if (shm && (i->ended || i->again))
+    shm_revoke(shm, access ? i->access.issuer : i->grant.issuer,
+               access ? i->access.subject : i->grant.subject);
+  if (i->ended)
     record_revocation(c, i);
-  }
   exchange_json(c->x, 200, STR("{}\n"));
 }
 

@@ -160,6 +160,13 @@ void shm_revoke(struct shm *s, struct str issuer, struct str subject)
   atomic_fetch_add(epoch_of(s, issuer, subject), 1);
 }
 
+void shm_revoke_all(struct shm *s)
+{
+  atomic_fetch_add(&s->revocations, 1);
+  for (size_t i = 0; i < SHM_EPOCHS; i++)
+    atomic_fetch_add(&s->epochs[i], 1);
+}
+
 /* The URL's mark, taken on first use; when all places are taken it shares another's. */
 static struct mark *mark_of(struct shm *s, uint64_t key)
 {

@@ -44,6 +44,8 @@ uint64_t shm_turns_of(struct shm *s, int pid);
 uint64_t shm_revocations(struct shm *s);
 uint64_t shm_epoch(struct shm *s, struct str issuer, struct str subject);
 void shm_revoke(struct shm *s, struct str issuer, struct str subject);
+/* Everybody's: a process has died that may have ended a grant in the store and not said so. */
+void shm_revoke_all(struct shm *s);
 
 /* Whether URL may be fetched out of turn now: true at most once per INTERVAL_MS over the hub. */
 bool shm_may_fetch(struct shm *s, struct str url, int64_t interval_ms);

@@ -39,6 +39,7 @@ enum what {
   ANSWER = 32,     /* what it sends to them */
   STORE_OPEN = 64, /* to write */
   STORE_READ = 128,
+  BELL = 256, /* a job thread tells the loop that it is done */
 };
 
 enum { STEPS = 4, BILLION = 1000000000 };
@@ -136,6 +137,8 @@ int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict
 
 static int what_name(const char *path)
 {
+  if (strcmp(path, "anon_inode:[eventfd]") == 0)
+    return BELL;
   const char *name = strrchr(path, '/');
   if (name && strncmp(name, "/store.db", 9) == 0 && strstr(name, "-shm") == NULL)
     return STORE_WRITE | STORE_SYNC | STORE_OPEN | STORE_READ;
@@ -182,7 +185,7 @@ static int what_is(int fd, const char *path, int what)
   int error = errno, is;
   if (path)
     is = what_name(path);
-  else if (what & (STORE_WRITE | STORE_SYNC | STORE_READ | AUDIT_WRITE))
+  else if (what & (STORE_WRITE | STORE_SYNC | STORE_READ | AUDIT_WRITE | BELL))
     is = what_file(fd);
   else
     is = what_socket(fd);
@@ -244,7 +247,7 @@ ssize_t write(int fd, const void *p, size_t size)
 {
   NEXT(write);
   const struct iovec v = {(void *)(uintptr_t)p, size};
-  AROUND(CALL(fd, NULL, STORE_WRITE | AUDIT_WRITE, &v, 1, (ssize_t)size), next(fd, p, size));
+  AROUND(CALL(fd, NULL, STORE_WRITE | AUDIT_WRITE | BELL, &v, 1, (ssize_t)size), next(fd, p, size));
 }
 
 ssize_t writev(int fd, const struct iovec *v, int n)

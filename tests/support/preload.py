@@ -20,7 +20,8 @@ import time
 
 from support.hub import SLOW, TOP
 
-STORE_WRITE, STORE_SYNC, AUDIT_WRITE, HEARD, ASKED, ANSWER, STORE_OPEN, STORE_READ = 1, 2, 4, 8, 16, 32, 64, 128
+STORE_WRITE, STORE_SYNC, AUDIT_WRITE, HEARD, ASKED = 1, 2, 4, 8, 16
+ANSWER, STORE_OPEN, STORE_READ, BELL = 32, 64, 128, 256
 SOURCE = TOP / 'tests/support/preload.c'
 STEPS, STEP, HEAD = 4, struct.Struct('=iii116s'), struct.Struct('=qiiiiii')
 

@@ -117,6 +117,12 @@ static void test_a_revocation_is_seen_by_another_process(void **state)
   assert_true(shm_epoch(shm, STR("https://idp"), STR("alice")) != before);
   assert_int_equal(shm_epoch(shm, STR("https://idp"), STR("bob")), 0);
   assert_int_equal(shm_epoch(shm, STR("https://idpa"), STR("lice")), 0);
+  uint64_t number = shm_revocations(shm);
+  before = shm_epoch(shm, STR("https://idp"), STR("alice"));
+  shm_revoke_all(shm);
+  assert_true(shm_revocations(shm) != number);
+  assert_true(shm_epoch(shm, STR("https://idp"), STR("alice")) != before);
+  assert_int_equal(shm_epoch(shm, STR("https://idp"), STR("bob")), 1);
 }
 
 static void test_a_url_is_fetched_out_of_turn_once_an_interval(void **state)
