@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include "util/buf.h"
 #include "util/err.h"
@@ -35,9 +36,9 @@ int token_check(json_t *token, struct err *e);
 
 /* Text of a whole file; NULL with "line N column M: why". */
 struct tokenfile *tokenfile_parse(struct str text, struct err *e);
-/* Reads PATH; when CHANGE, it is locked until tokenfile_free, and made (0640) if CREATE and it is
- * not there. */
-struct tokenfile *tokenfile_open(const char *path, bool change, bool create, struct err *e);
+/* Reads PATH; when CHANGE, it is locked until tokenfile_free.  When CREATE and it is not there, it
+ * is made, mode 0640, and root gives it to *CREATE, the group by which the hub reads it. */
+struct tokenfile *tokenfile_open(const char *path, bool change, const gid_t *create, struct err *e);
 void tokenfile_free(struct tokenfile *f); /* NULL is fine */
 
 size_t tokenfile_count(const struct tokenfile *f);

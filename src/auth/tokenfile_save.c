@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,18 +16,12 @@
 #include "util/limits.h"
 #include "util/safefile.h"
 
-/* A file of ours that is made takes the group of its folder, which the hub's user can read. */
-static int create(const char *path, struct err *e)
+static int create(const char *path, gid_t group, struct err *e)
 {
-  char copy[PATH_MAX];
-  struct stat st;
   AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0)
     return err_set(e, "cannot create %s: %s", path, strerror(errno));
-  snprintf(copy, sizeof copy, "%s", path);
-  if (stat(dirname(copy), &st) < 0 ||
-      (st.st_gid != getegid() && fchown(fd, (uid_t)-1, st.st_gid) < 0 && geteuid() == 0) ||
-      fchmod(fd, 0640) < 0)
+  if ((geteuid() == 0 && fchown(fd, 0, group) < 0) || fchmod(fd, 0640) < 0)
     return err_set(e, "cannot give %s its group and mode: %s", path, strerror(errno));
   return 0;
 }
@@ -50,12 +43,12 @@ static int open_locked(const char *path, int how, struct stat *ret, struct err *
   }
 }
 
-struct tokenfile *tokenfile_open(const char *path, bool change, bool make, struct err *e)
+struct tokenfile *tokenfile_open(const char *path, bool change, const gid_t *make, struct err *e)
 {
   struct stat st;
   CLEANUP(buf_wipe) struct buf text;
   buf_init(&text, LIMIT_TOKEN_FILE + 65536);
-  if (change && make && access(path, F_OK) < 0 && errno == ENOENT && create(path, e) < 0)
+  if (change && make && access(path, F_OK) < 0 && errno == ENOENT && create(path, *make, e) < 0)
     return NULL;
   AUTO_FREE char *real = realpath(path, NULL);
   AUTO_CLOSE int fd = open_locked(real ? real : path, change ? LOCK_EX : LOCK_SH, &st, e);

@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,26 +81,12 @@ static void put_block(struct buf *b, const struct mcpauth_provider *p, const cha
 
 /* ---- the file */
 
-/* The group that the hub reads its files by: of the user that it becomes, or `mcpauth`. */
-static gid_t group_of(const struct cli *cli)
-{
-  struct arena *a = arena_new(MIB(4));
-  const char *user = "";
-  struct err e;
-  if (a && config_user(cli->confdir, a, &user, &e) < 0)
-    user = "";
-  const struct passwd *pw = user[0] ? getpwnam(user) : NULL;
-  const struct group *g = pw ? NULL : getgrnam("mcpauth");
-  arena_free(a);
-  return pw ? pw->pw_gid : g ? g->gr_gid : getegid();
-}
-
 static int write_new(const struct cli *cli, const char *path, const struct buf *text, struct err *e)
 {
   AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0)
     return err_set(e, "%s: %s", path, strerror(errno));
-  bool owned = geteuid() != 0 || fchown(fd, 0, group_of(cli)) == 0;
+  bool owned = geteuid() != 0 || fchown(fd, 0, site_group(cli)) == 0;
   if (text->failed || !owned || fchmod(fd, 0640) < 0 ||
       write(fd, text->p, text->n) != (ssize_t)text->n || fsync(fd) < 0) {
     unlink(path);

@@ -3,6 +3,7 @@
 
 #include "cli/site.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,4 +116,17 @@ const char *site_path_option(const struct site *s, const char *module, const cha
   if (path)
     *ret_name = found->name;
   return path;
+}
+
+gid_t site_group(const struct cli *cli)
+{
+  struct arena *a = arena_new(MIB(4));
+  const char *user = "";
+  struct err e;
+  if (a && config_user(cli->confdir, a, &user, &e) < 0)
+    user = "";
+  const struct passwd *pw = user[0] ? getpwnam(user) : NULL;
+  const struct group *g = pw ? NULL : getgrnam("mcpauth");
+  arena_free(a);
+  return pw ? pw->pw_gid : g ? g->gr_gid : getegid();
 }

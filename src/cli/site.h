@@ -2,6 +2,8 @@
 #ifndef CLI_SITE_H
 #define CLI_SITE_H
 
+#include <sys/types.h>
+
 #include "cli/cli.h"
 #include "config/config.h"
 
@@ -22,5 +24,9 @@ void site_done(struct site *s);
  * *RET_NAME is the instance.  NULL with E. */
 const char *site_path_option(const struct site *s, const char *module, const char *name,
                              const char *option, const char **ret_name, struct err *e);
+
+/* The group by which the hub reads its files: of the user that it becomes, or `mcpauth`; ours where
+ * neither is. */
+gid_t site_group(const struct cli *cli);
 
 #endif

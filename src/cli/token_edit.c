@@ -11,6 +11,7 @@
 
 #include "auth/member.h"
 #include "cli/jwt.h"
+#include "cli/site.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -31,9 +32,10 @@ static void edit_done(struct edit *x)
 
 static int edit_begin(const struct token_args *a, bool create, struct edit *x, struct err *e)
 {
+  gid_t group = site_group(a->cli);
   *x = (struct edit){.file = NULL};
   if (token_site_find(a, &x->site, e) < 0 ||
-      (x->file = tokenfile_open(x->site.file, true, create, e)) == NULL)
+      (x->file = tokenfile_open(x->site.file, true, create ? &group : NULL, e)) == NULL)
     return -1;
   if (create)
     return 0;

@@ -32,7 +32,7 @@ static int look_begin(const struct token_args *a, struct look *x, struct err *e)
 {
   *x = (struct look){.file = NULL};
   if (token_site_find(a, &x->site, e) < 0 ||
-      (x->file = tokenfile_open(x->site.file, false, false, e)) == NULL)
+      (x->file = tokenfile_open(x->site.file, false, NULL, e)) == NULL)
     return -1;
   return x->site.instance ? usage_read(x->site.state_dir, x->site.instance, &x->uses, e) : 0;
 }

@@ -226,7 +226,7 @@ static int lock_ring(const struct keyring *k, int *ret_fd, struct err *e)
   if (path.failed)
     return err_set(e, "out of memory");
   AUTO_CLOSE int fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0 || flock(fd, LOCK_EX) < 0)
+  if (fd < 0 || ring_give(k, fd) < 0 || flock(fd, LOCK_EX) < 0)
     return err_set(e, "cannot lock %s: %s", path.p, strerror(errno));
   *ret_fd = steal_fd(&fd);
   return 0;

@@ -169,11 +169,17 @@ static void ring_print(const struct ring *r, struct buf *b)
   buf_puts(b, "]}\n");
 }
 
-/* What root writes belongs to whom the directory belongs. */
-static int write_temp(const struct keyring *k, int fd, struct str text)
+int ring_give(const struct keyring *k, int fd)
 {
   struct stat dir;
-  if (geteuid() == 0 && (stat(k->dir, &dir) < 0 || fchown(fd, dir.st_uid, dir.st_gid) < 0))
+  if (geteuid() != 0)
+    return 0;
+  return stat(k->dir, &dir) < 0 ? -1 : fchown(fd, dir.st_uid, dir.st_gid);
+}
+
+static int write_temp(const struct keyring *k, int fd, struct str text)
+{
+  if (ring_give(k, fd) < 0)
     return -1;
   for (size_t done = 0; done < text.n;) {
     ssize_t n = write(fd, text.p + done, text.n - done);

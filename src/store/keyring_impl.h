@@ -46,6 +46,8 @@ struct keyring {
 struct ring *ring_read(const struct keyring *k, struct stat *ret_stat, int *ret_errno,
                        struct err *e);
 /* Whole or not at all.  FIRST: leaves one alone that somebody else has made meanwhile. */
+/* What root makes belongs to whom the directory belongs: the daemon has to open it again. */
+int ring_give(const struct keyring *k, int fd);
 int ring_write(const struct keyring *k, const struct ring *r, bool first, struct err *e);
 void ring_free(struct ring *r);
 

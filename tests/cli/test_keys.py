@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import time
 
@@ -73,6 +74,16 @@ def test_a_rotation_reaches_running_workers_and_refuses_no_token(robots):
     assert seen == set(keys(robots, 'signing'))
     published = json.loads(robots.request('GET', '/.well-known/jwks.json').body)
     assert {k['kid'] for k in published['keys']} == seen
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give files away')
+def test_what_root_writes_beside_the_ring_belongs_to_whom_the_state_belongs(robots):
+    robots.stop()
+    os.chown(robots.statedir, 12345, 23456)
+    robots.cli('keys', 'rotate', 'signing', check=True)
+    for name in ('keys.ring', 'keys.ring.lock'):
+        made = (robots.statedir / name).stat()
+        assert (made.st_uid, made.st_gid) == (12345, 23456), name
 
 
 def test_a_dropped_key_is_worth_nothing(robots):

@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import pwd
 import re
 import stat
 import subprocess
@@ -227,6 +228,19 @@ def test_the_owner_stays(file):
     os.chown(file, 12345, 23456)
     token('disable', 'deploy', file=file)
     assert (file.stat().st_uid, file.stat().st_gid) == (12345, 23456)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give files away')
+def test_a_file_that_root_makes_is_read_by_the_user_that_the_hub_becomes(tmp_path):
+    """row 121"""
+    conf = tmp_path / 'conf'
+    conf.mkdir(mode=0o755)
+    (conf / 'hub.conf').write_text('hub { public_url http://127.0.0.1:7070; listen 127.0.0.1:0; user games }\n')
+    file = conf / 'ci.tokens'
+    done = subprocess.run([RUN, 'mcpauth', '-c', conf, 'token', 'create', '--file', file, '--subject', 'ci', 'build'],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert (file.stat().st_uid, file.stat().st_gid) == (0, pwd.getpwnam('games').pw_gid)
 
 
 # ---- with a configuration
