@@ -2,36 +2,15 @@
 line that is to be written, up to a request that passes.  The measure: at most 6 commands, 40 lines."""
 
 import os
-import re
 import subprocess
 
 import pytest
 
+from support import tutorial
 from support.hub import SLOW, TOP, Hub
 from support.upstream import MockUpstream
 
 BUILD = os.environ.get('MCPAUTH_BUILD', str(TOP / 'build'))
-TEXT = (TOP / 'docs/tutorial.md').read_text(encoding='utf-8')
-
-
-def blocks(kind):
-    return [m[1] for m in re.finditer(rf'^```{kind}\n(.*?)^```', TEXT, re.M | re.S)]
-
-
-COMMANDS = [line for block in blocks('sh') for line in block.splitlines()]
-
-
-def your_function(source, text):
-    """SOURCE with the function `answered`, its comment included, replaced by TEXT."""
-    start = source.index('/* YOURS')
-    end = source.index('\n}\n', start) + 3
-    return source[:start] + text + source[end:]
-
-
-def your_replies(script, text):
-    lines = [line for line in script.splitlines() if not line.startswith('reply ')]
-    at = next(i for i, line in enumerate(script.splitlines()) if line.startswith('reply '))
-    return '\n'.join(lines[:at] + text.splitlines() + lines[at:]) + '\n'
 
 
 class InstalledHub(Hub):
@@ -63,23 +42,16 @@ def installed(tmp_path):
     return root, conf, env
 
 
-def by_hand():
-    lines = [line for kind in ('c', 'script', 'conf') for block in blocks(kind) for line in block.splitlines()]
-    return [line for line in lines if line.strip()]
-
-
 def test_it_takes_at_most_six_commands_and_forty_lines():
-    assert len(COMMANDS) <= 6, COMMANDS
-    assert len(by_hand()) <= 40, len(by_hand())
+    assert len(tutorial.COMMANDS) <= 6, tutorial.COMMANDS
+    assert len(tutorial.by_hand()) <= 40, len(tutorial.by_hand())
 
 
 def test_the_example_is_what_the_tutorial_ends_with(tmp_path):
     where = tmp_path / 'hello-provider'
     subprocess.run([f'{BUILD}/mcpauth', 'provider', 'new', 'hello-provider', '--out-of-tree', where], check=True,
                    capture_output=True, timeout=60)
-    source, script = where / 'hello-provider.c', where / 'hello-provider.script'
-    source.write_text(your_function(source.read_text(), blocks('c')[0]))
-    script.write_text(your_replies(script.read_text(), blocks('script')[0]))
+    tutorial.fill_in(where)
     for path in where.iterdir():
         assert (TOP / 'examples/hello-provider' / path.name).read_text() == path.read_text(), path.name
 
@@ -87,33 +59,17 @@ def test_the_example_is_what_the_tutorial_ends_with(tmp_path):
 def test_the_tutorial_leads_to_a_provider_that_works(tmp_path, installed):
     root, conf, env = installed
     badges, upstream = MockUpstream(path='/badges'), MockUpstream()
-    badges.handler = lambda x: x.reply({'badge': 'valid', 'employee': 'e-1001', 'groups': ['doors']}
-                                       if b'good' in x.request.body else {}, status=200
-                                       if b'good' in x.request.body else 404)
+    badges.handler = tutorial.badge_service
     here = tmp_path / 'empty'
     here.mkdir()
 
-    def run(command):
-        done = subprocess.run(command, shell=True, cwd=here, env=env, capture_output=True, text=True, timeout=200 * SLOW)
+    def run(command, folder):
+        done = subprocess.run(command, shell=True, cwd=folder, env=env, capture_output=True, text=True,
+                              timeout=200 * SLOW)
         assert done.returncode == 0, f'{command}\n{done.stdout}{done.stderr}'
         return done.stdout
 
-    for command in COMMANDS:
-        if command.startswith('cd '):
-            here = here / command[3:]
-            source, script = here / 'hello-provider.c', here / 'hello-provider.script'
-            source.write_text(your_function(source.read_text(), blocks('c')[0]))
-            script.write_text(your_replies(script.read_text(), blocks('script')[0]))
-            continue
-        if command == 'mcpauth check':
-            fill_in, service = blocks('conf')
-            path = conf / 'hello-provider.conf'
-            fill_in = fill_in.replace('http://127.0.0.1:9000/badges', badges.url)
-            path.write_text(path.read_text().replace('    # url  URL\n', fill_in))
-            (conf / 'notes.conf').write_text(service.replace('http://127.0.0.1:3001/mcp', upstream.url))
-            (conf / 'notes.conf').chmod(0o600)
-        out = run(command)
-        assert 'FAIL' not in out
+    tutorial.follow(run, here, conf, badges.url, upstream.url)
     try:
         InstalledHub.prefix = root
         files = {p.name: p.read_text() for p in conf.glob('*.conf') if p.name != 'hub.conf'}
