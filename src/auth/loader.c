@@ -21,6 +21,7 @@ enum { MAX_MODULES = 128, MAX_OPTIONS = 128, MAX_CONFIG = 65536, MAX_DIRS = 8 };
 struct module {
   char path[PATH_MAX];
   struct mcpauth_provider table; /* the module's, grown to our size with zeroes */
+  struct elfnote note;
 };
 
 struct loader {
@@ -234,15 +235,31 @@ static int take_table(struct module *m, const struct mcpauth_registration *r, co
   return 0;
 }
 
-static int check_abi(int fd, struct err *e)
+/* Whether this host has all that the file says it needs. */
+static int check_needs(const struct elfnote *note, struct err *e)
 {
-  uint32_t abi;
-  if (elfnote_abi(fd, &abi, e) < 0)
+  CLEANUP(buf_done) struct buf lacking;
+  buf_init(&lacking, KIB(8));
+  for (size_t i = 0; i < note->n; i++)
+    if (note->needs[i].end > host_functions.struct_size)
+      buf_printf(&lacking, "%s%s", lacking.n ? ", " : "", note->needs[i].function);
+  if (lacking.n == 0 && !lacking.failed)
+    return 0;
+  return err_set(e,
+                 "needs what this hub does not have: %s (it was built for ABI %u.%u, this hub has "
+                 "%u.%u)",
+                 lacking.failed ? "?" : lacking.p, note->abi >> 16, note->abi & 0xffff,
+                 MCPAUTH_ABI_MAJOR, MCPAUTH_ABI_MINOR);
+}
+
+static int check_note(int fd, struct elfnote *note, struct err *e)
+{
+  if (elfnote_read(fd, note, e) < 0)
     return -1;
-  if (abi >> 16 != MCPAUTH_ABI_MAJOR)
-    return err_set(e, "was built for ABI %u.%u, this hub has %u.%u", abi >> 16, abi & 0xffff,
-                   MCPAUTH_ABI_MAJOR, MCPAUTH_ABI_MINOR);
-  return 0;
+  if (note->abi >> 16 != MCPAUTH_ABI_MAJOR)
+    return err_set(e, "was built for ABI %u.%u, this hub has %u.%u", note->abi >> 16,
+                   note->abi & 0xffff, MCPAUTH_ABI_MAJOR, MCPAUTH_ABI_MINOR);
+  return check_needs(note, e);
 }
 
 /* Whether the library that is loaded as PATH is the file behind FD: names may have been changed and
@@ -275,7 +292,7 @@ static int load(struct module *m, const char *path, const char *name, struct err
   AUTO_CLOSE int fd = open_judged(path, m->path, &checked, e);
   if (fd < 0)
     return -1;
-  if (check_abi(fd, e) < 0)
+  if (check_note(fd, &m->note, e) < 0)
     return err_prefix(e, "%s", m->path);
   lt_dlhandle handle = lt_dlopen(m->path);
   if (handle == NULL)
@@ -358,7 +375,7 @@ static const char *name_of_path(struct loader *l, const char *path)
   return word(name, true) ? name : NULL;
 }
 
-static struct module *known(struct loader *l, const char *name)
+static struct module *known(const struct loader *l, const char *name)
 {
   for (size_t i = 0; i < l->n_modules; i++)
     if (strcmp(l->modules[i]->table.name, name) == 0)
@@ -394,6 +411,12 @@ const struct mcpauth_provider *loader_open(struct loader *l, const char *name_or
   if (ret_path)
     *ret_path = m->path;
   return &m->table;
+}
+
+const struct elfnote *loader_note(const struct loader *l, const char *name)
+{
+  const struct module *m = known(l, name);
+  return m ? &m->note : NULL;
 }
 
 static int by_name(const void *a, const void *b)

@@ -5,6 +5,7 @@
 #ifndef AUTH_LOADER_H
 #define AUTH_LOADER_H
 
+#include "auth/elfnote.h"
 #include "config/config.h"
 
 struct loader;
@@ -18,6 +19,8 @@ struct config_modules loader_modules(struct loader *l);
  * NULL, else gets the file's path, valid as long as L. */
 const struct mcpauth_provider *loader_open(struct loader *l, const char *name_or_path,
                                            const char **ret_path, struct err *e);
+/* What the file of the module NAME, which loader_open has opened, says in its notes. */
+const struct elfnote *loader_note(const struct loader *l, const char *name);
 /* Names of the modules that are there, sorted, in ARENA. */
 size_t loader_names(struct loader *l, struct arena *arena, const char ***ret);
 

@@ -160,6 +160,15 @@ static void print_properties(const struct mcpauth_provider *p)
     puts("            it names the issuers of its tokens");
 }
 
+/* Those of abi 1.0 are in every hub of this major ABI; what else it needs it has to declare. */
+static void print_needs(const struct elfnote *note)
+{
+  fputs("  needs     the host functions of ABI 1.0", stdout);
+  for (size_t i = 0; i < note->n; i++)
+    printf("%s%s", i ? ", " : ", and ", note->needs[i].function);
+  putchar('\n');
+}
+
 static int show(struct loader *l, const char *what)
 {
   struct err e = {""};
@@ -173,6 +182,7 @@ static int show(struct loader *l, const char *what)
   printf("%s %s: %s\n\n", p->name, p->version, p->description);
   printf("  file      %s\n", path);
   printf("  abi       %u.%u\n", p->abi >> 16, p->abi & 0xffff);
+  print_needs(loader_note(l, p->name));
   printf("  serves    %s lines\n", kinds(p));
   print_properties(p);
   puts("\nOptions of its provider block:\n");

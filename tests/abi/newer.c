@@ -44,3 +44,7 @@ static const struct mcpauth_provider provider = {.abi = MCPAUTH_ABI,
                                                  .verify = verify};
 
 MCPAUTH_PROVIDER(&provider);
+#ifdef NEEDS
+MCPAUTH_NEEDS(from_the_future);
+MCPAUTH_NEEDS(log);
+#endif

@@ -55,10 +55,10 @@ def layout(tmp_path, include, found, enums):
     return dict(line.split() for line in run(tmp_path / 'layout').stdout.splitlines())
 
 
-def compile_provider(source, name, include, folder):
+def compile_provider(source, name, include, folder, *more):
     so = folder / f'{name}.so'
     run('cc', '-std=gnu11', '-O1', '-fPIC', '-shared', '-fvisibility=hidden', '-I', include, '-Wl,-z,now,-z,nodelete',
-        '-o', so, source)
+        *more, '-o', so, source)
     return so
 
 
@@ -102,9 +102,9 @@ def newer(tmp_path):
     plugins, conf = tmp_path / 'plugins', tmp_path / 'conf'
     plugins.mkdir(mode=0o700)
     conf.mkdir(mode=0o700)
-    compile_provider(TOP / 'tests/abi/newer.c', 'newer', tmp_path / 'include', plugins)
 
-    def check(option=''):
+    def check(option='', *flags):
+        compile_provider(TOP / 'tests/abi/newer.c', 'newer', tmp_path / 'include', plugins, *flags)
         path = conf / 'hub.conf'
         path.write_text('hub { public_url http://127.0.0.1:7070; listen 127.0.0.1:0 }\n'
                         f'provider newer {{ {option} }}\n'
@@ -126,6 +126,37 @@ def test_a_provider_that_cannot_do_without_says_which_hub_it_needs(newer):
     assert 'a hub of ABI 1.99 is needed, this one has 1.0' in done.stdout + done.stderr
 
 
+def test_a_provider_that_declares_what_it_needs_is_refused_with_the_functions_that_are_missing(newer):
+    done = newer('', '-DNEEDS')
+    assert done.returncode == 1
+    assert ('newer.so: needs what this hub does not have: from_the_future (it was built for ABI 1.99, this hub has 1.0)'
+            in done.stdout + done.stderr)
+
+
+def needing(tmp_path, line):
+    """hello-provider.so with one more line."""
+    source = tmp_path / 'hello-provider.c'
+    source.write_text((TOP / 'examples/hello-provider/hello-provider.c').read_text() + line)
+    return compile_provider(source, 'hello-provider', TODAY, tmp_path)
+
+
+def test_show_names_the_host_functions_that_a_provider_needs(tmp_path):
+    so = needing(tmp_path, '\nMCPAUTH_NEEDS(discover);\nMCPAUTH_NEEDS(issuer);\n')
+    shown = run(RUN, 'mcpauth', 'provider', 'show', so).stdout
+    assert '  needs     the host functions of ABI 1.0, and discover, issuer\n' in shown
+
+
+@pytest.mark.parametrize('name', ['', '\\033[31m', 'UPPER', 'a b', 'x' * 60])
+def test_a_need_that_is_no_name_of_a_function_is_refused_unprinted(tmp_path, name):
+    so = needing(tmp_path, f"""
+__attribute__((section(".note.mcpauth"), used, aligned(4))) static const struct {{
+  uint32_t name_size, descriptor_size, type; char name[8]; uint32_t end; char needed[60];
+}} forged = {{8, 64, 2, "mcpauth", 0xffffffff, "{name}"}};
+""")
+    done = run(RUN, 'mcpauth', 'provider', 'show', so, check=False)
+    assert done.returncode == 1 and done.stderr.endswith('its mcpauth notes are not those of MCPAUTH_NEEDS, or too many\n')
+
+
 def test_a_provider_of_another_major_abi_is_refused_with_both_numbers(tmp_path):
     """row 130"""
     future = tmp_path / 'include/mcpauth'
@@ -142,7 +173,8 @@ def test_compilers_of_c_and_cplusplus_take_the_header_without_a_warning(tmp_path
     if not shutil.which(compiler):
         pytest.skip(f'no {compiler}')
     source = tmp_path / ('x.cc' if '++' in compiler else 'x.c')
-    source.write_text('#include <mcpauth/provider.h>\nint main(void) { return sizeof(struct mcpauth_provider) == 0; }\n')
+    source.write_text('#include <mcpauth/provider.h>\nMCPAUTH_NEEDS(log);\n'
+                      'int main(void) { return sizeof(struct mcpauth_provider) == 0; }\n')
     run(compiler, f'-std={standard}', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-I', TODAY, '-fsyntax-only', source)
 
 
