@@ -18,6 +18,7 @@ libcore_a_SOURCES += src/ops/audit.c src/ops/audit_anchor.c src/ops/audit_chain.
   src/ops/audit_heads.h src/ops/audit_internal.h src/ops/audit_key.c src/ops/audit_sync.c \
   src/ops/audit_verify.c src/ops/audit_verify.h \
   src/ops/daemon_lock.c src/ops/daemon_lock.h
-UNIT_TESTS += tests/unit/test_audit tests/unit/test_audit_chain
+UNIT_TESTS += tests/unit/test_audit tests/unit/test_audit_chain tests/unit/test_audit_key
 tests_unit_test_audit_SOURCES = tests/unit/test_audit.c tests/unit/audit_support.h
+tests_unit_test_audit_key_SOURCES = tests/unit/test_audit_key.c tests/unit/audit_support.h
 tests_unit_test_audit_chain_SOURCES = tests/unit/test_audit_chain.c tests/unit/audit_support.h

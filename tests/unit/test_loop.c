@@ -264,7 +264,7 @@ static void test_a_watch_freed_by_another_is_not_called_in_the_same_turn(void **
   end_poke(a);
   end_poke(b);
   a->kills = b; /* epoll reports in the order of readiness: a first */
-  run_for(5);
+  run_for(200);
   assert_string_equal(seen, "a.");
   end_free(a);
 }
@@ -276,7 +276,7 @@ static void test_a_watch_may_free_its_owner_in_its_own_callback(void **state)
   a->frees = true;
   end_watch(a);
   end_poke(a);
-  run_for(5);
+  run_for(200);
   assert_string_equal(seen, "a.");
 }
 
@@ -291,7 +291,7 @@ static void test_a_watch_moved_to_another_descriptor_gets_no_stale_event(void **
   end_poke(b);
   a->moves = b;
   a->to = quiet;
-  run_for(5);
+  run_for(200);
   assert_string_equal(seen, "a.");
   end_free(a);
   end_free(b);
@@ -305,7 +305,7 @@ static void test_watching_again_changes_the_events(void **state)
   end_watch(a);
   end_poke(a);
   assert_int_equal(loop_watch(loop, &a->watch, a->fd, EPOLLRDHUP), 0);
-  run_for(5);
+  run_for(200);
   assert_string_equal(seen, ".");
   end_free(a);
 }
