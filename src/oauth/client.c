@@ -196,6 +196,14 @@ static void document_found(struct client_run *r, const struct lookup *l)
     fetch(r, good ? l->body.body : STR(""));
 }
 
+static void answer_registered(struct client_run *r, const struct client_metadata *m, bool approved)
+{
+  struct oauth_client *c = client_make(CLIENT_REGISTERED, r->id, m, r->arena);
+  if (c)
+    c->approved = approved;
+  answer(r, CLIENT_FOUND, c, "");
+}
+
 static void client_found(struct client_run *r, const struct lookup *l)
 {
   struct client_metadata m;
@@ -205,7 +213,7 @@ static void client_found(struct client_run *r, const struct lookup *l)
            client_metadata_read(l->client.registration, r->arena, &m) < 0)
     answer(r, CLIENT_UNAVAILABLE, NULL, "its registration cannot be read");
   else
-    answer(r, CLIENT_FOUND, client_make(CLIENT_REGISTERED, r->id, &m, r->arena), "");
+    answer_registered(r, &m, l->client.approved);
 }
 
 static void looked(void *arg, bool stored)

@@ -27,6 +27,7 @@ struct oauth_client {
   const char *host;                  /* CLIENT_DOCUMENT: of the document; NULL otherwise */
   struct config_words redirect_uris; /* each acceptable by redirect_acceptable */
   bool may_log_in;                   /* has the grant type authorization_code */
+  bool approved;                     /* CLIENT_REGISTERED: the administrator answers for its name */
   struct config_words scopes;        /* the most that a configured one may be given; none: no such
                                         bound */
   /* Identifies what is known of the client now: changes when redirect URIs, keys or kind do. */

@@ -42,7 +42,10 @@ static void provenance(struct page *p, const struct oauth_client *c)
   case CLIENT_REGISTERED:
     break;
   }
-  page_text(p, "p", "warn", TEXT_UNVERIFIED, NULL, 0);
+  if (c->approved)
+    page_text(p, "p", "soft", TEXT_APPROVED, NULL, 0);
+  else
+    page_text(p, "p", "warn", TEXT_UNVERIFIED, NULL, 0);
 }
 
 static void warnings(struct page *p, const struct redirect *r)

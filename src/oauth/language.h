@@ -34,6 +34,7 @@ const char *language_tag(enum language l);
   X(TEXT_ADDRESS, "Address", "地址")                                                               \
   X(TEXT_GOES_TO, "Afterwards you are sent to", "之后您将被转到")                                  \
   X(TEXT_FROM_ADMINISTRATOR, "Set up by the administrator of this hub.", "由此网关的管理员配置。") \
+  X(TEXT_APPROVED, "Approved by the administrator of this hub.", "已由此网关的管理员批准。")       \
   X(TEXT_FROM_DOMAIN, "Described by {1}, which answers for its name.",                             \
     "由 {1} 描述，该域名对其名称负责。")                                                           \
   X(TEXT_UNVERIFIED,                                                                               \

@@ -93,7 +93,7 @@ struct store_client {
   struct str name;         /* what lists show; untrusted text */
   struct str registration; /* JSON, sealed: redirect URIs, keys, secret, … as src/oauth wants it */
   struct str source;       /* whom to count it for: the address's network, as text */
-  bool approved;           /* by the operator, where registrations wait for that */
+  bool approved;           /* the operator answers for it; kept although unused */
   int64_t created_at, used_at; /* used_at 0: nobody has ever logged in through it */
 };
 

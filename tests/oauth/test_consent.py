@@ -73,6 +73,26 @@ def test_a_choice_of_providers_is_a_button_each(login_hub, oidc):
     assert urllib.parse.urlsplit(person.page.location).path == '/callback/home'
 
 
+def test_a_registered_client_is_warned_of_until_the_administrator_approves_it(notes, person):  # row 110
+    body = json.dumps({'client_name': 'Claude', 'redirect_uris': ['https://app.example/cb'],
+                       'token_endpoint_auth_method': 'none'})
+    client = notes.request('POST', '/register', body=body, headers={'Content-Type': 'application/json'}).json()['client_id']
+    app = App(notes, client, 'https://app.example/cb', service='notes')
+    assert 'Nobody has verified this name' in person.get(app.url()).text
+    notes.cli('clients', 'approve', client, check=True)
+    page = person.get(app.url())
+    assert 'Nobody has verified this name' not in page.text and 'Approved by the administrator' in page.text
+
+
+def test_a_hint_of_the_person_goes_on_to_the_provider(app, person, oidc):
+    for hint, sent in (('ann@example.com&prompt=none', True), ('x' * 257, False)):
+        person.get(app.url(login_hint=hint))
+        person.allow()
+        person.go_on()
+        asked = oidc.asked('/authorize')[-1].params
+        assert asked.get('login_hint') == (hint if sent else None) and 'prompt' not in asked
+
+
 # ---- the browser
 
 def test_no_cookie_is_set_before_the_answer(app, person):  # row 94
