@@ -45,6 +45,9 @@ void db_close(struct store_db *db);
 int db_fail(struct store_db *db, const char *doing);
 int db_begin(struct store_db *db, enum store_mode mode);
 int db_commit(struct store_db *db);
+/* Around one piece of work among several in a transaction. */
+int db_savepoint(struct store_db *db);
+int db_release(struct store_db *db);
 void db_rollback(struct store_db *db);
 int db_exec(struct store_db *db, const char *sql);
 

@@ -119,25 +119,51 @@ int store_lock(const char *state_dir, const char *daemon, int *ret_fd, struct er
 
 /* ---- in a job thread */
 
+static void do_work(struct store_db *db, struct store_task *t)
+{
+  t->stored = t->work(t->arg, db) == 0 && db->error.text[0] == 0;
+}
+
+static void say_failed(struct store_db *db)
+{
+  if (db->error.text[0])
+    log_error("store: %s", db->error.text);
+  db->error.text[0] = 0;
+}
+
 /* One piece among others: it keeps or loses only what is its own. */
 static void run_among(struct store_db *db, struct store_task *t)
 {
-  if (db_exec(db, "SAVEPOINT work") < 0)
+  if (db_savepoint(db) < 0)
     return;
-  t->stored = t->work(t->arg, db) == 0 && db->error.text[0] == 0;
+  do_work(db, t);
   if (sqlite3_get_autocommit(db->sqlite)) { /* a full disk has undone the whole transaction */
     t->stored = false;
     return;
   }
   if (!t->stored) {
-    if (db->error.text[0])
-      log_error("store: %s", db->error.text);
-    db->error.text[0] = 0;
+    say_failed(db);
     if (db_exec(db, "ROLLBACK TO work") < 0)
       return;
   }
-  if (db_exec(db, "RELEASE work") < 0)
+  if (db_release(db) < 0)
     t->stored = false;
+}
+
+/* The only piece: the transaction is its savepoint, and SQLite keeps no second copy of each page
+ * that it changes. */
+static int run_alone(struct store_db *db, struct store_task *t)
+{
+  do_work(db, t);
+  if (sqlite3_get_autocommit(db->sqlite)) {
+    t->stored = false;
+    return -1;
+  }
+  if (t->stored)
+    return db_commit(db);
+  say_failed(db);
+  db_rollback(db);
+  return 0;
 }
 
 static void none_stored(struct store_task *batch)
@@ -150,6 +176,8 @@ static int run_writes(struct store_db *db, struct store_task *batch)
 {
   if (db_begin(db, STORE_WRITE) < 0)
     return -1;
+  if (batch->next == NULL)
+    return run_alone(db, batch);
   for (struct store_task *t = batch; t && !sqlite3_get_autocommit(db->sqlite); t = t->next)
     run_among(db, t);
   if (!sqlite3_get_autocommit(db->sqlite) && db_commit(db) == 0)
@@ -163,12 +191,9 @@ static int run_reads(struct store_db *db, struct store_task *batch)
   if (db_begin(db, STORE_READ) < 0)
     return -1;
   for (struct store_task *t = batch; t; t = t->next) {
-    db->error.text[0] = 0;
-    t->stored = t->work(t->arg, db) == 0 && db->error.text[0] == 0;
-    if (db->error.text[0])
-      log_error("store: %s", db->error.text);
+    do_work(db, t);
+    say_failed(db);
   }
-  db->error.text[0] = 0;
   db_rollback(db); /* it only read */
   return 0;
 }

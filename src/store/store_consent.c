@@ -53,6 +53,7 @@ enum store_result store_consent_put(struct store_db *db, const struct store_cons
   sqlite3_stmt *s = NULL;
   buf_init(&scopes, LIMIT_SCOPES * (LIMIT_SCOPE + 1));
   enum row row = find(db, c, &s);
+  bool same = row == ROW && have_all(db_view(s, 0), c->scopes);
   if (row == ROW)
     join(db_view(s, 0), c->scopes, &scopes);
   else
@@ -60,6 +61,8 @@ enum store_result store_consent_put(struct store_db *db, const struct store_cons
   db_end(&s);
   if (row == ROW_FAILED)
     return STORE_FAILED;
+  if (same) /* nobody's row is written anew for what it says already */
+    return STORE_OK;
   if (scopes.failed)
     return STORE_LIMIT;
   return RUN(db,

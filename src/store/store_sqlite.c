@@ -122,16 +122,32 @@ void db_close(struct store_db *db)
   db->epoch_fd = -1;
 }
 
+/* Prepared once, like every statement: parsing these costs as much as running them. */
+static int control(struct store_db *db, const char *sql)
+{
+  return db_run(db, sql, NULL, 0) < 0 ? -1 : 0;
+}
+
 int db_begin(struct store_db *db, enum store_mode mode)
 {
   db->error.text[0] = 0;
   db->epoch_moved = false;
-  return db_exec(db, mode == STORE_WRITE ? "BEGIN IMMEDIATE" : "BEGIN");
+  return control(db, mode == STORE_WRITE ? "BEGIN IMMEDIATE" : "BEGIN");
+}
+
+int db_savepoint(struct store_db *db)
+{
+  return control(db, "SAVEPOINT work");
+}
+
+int db_release(struct store_db *db)
+{
+  return control(db, "RELEASE work");
 }
 
 int db_commit(struct store_db *db)
 {
-  if (db_exec(db, "COMMIT") < 0) {
+  if (control(db, "COMMIT") < 0) {
     db_rollback(db);
     return -1;
   }
@@ -144,7 +160,7 @@ void db_rollback(struct store_db *db)
 {
   /* After a full disk SQLite has done it already. */
   if (!sqlite3_get_autocommit(db->sqlite))
-    sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
+    control(db, "ROLLBACK");
 }
 
 /* ---- statements */

@@ -231,6 +231,23 @@ static void test_one_that_fails_takes_nothing_of_the_others_with_it(void **state
   assert_false(is_there("undo"));
 }
 
+static void test_one_that_fails_alone_leaves_nothing_and_the_next_is_kept(void **state)
+{
+  (void)state;
+  static const int kinds[] = {PIECE_FAIL, PIECE_UNDO};
+  for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+    struct piece bad = piece(kinds[i], "bad"), next = piece(PIECE_ADD, i ? "next" : "first");
+    submit(&bad);
+    run_all();
+    assert_int_equal(bad.answered, -1);
+    assert_false(is_there("bad"));
+    submit(&next);
+    run_all();
+    assert_int_equal(next.answered, 1);
+    assert_true(is_there(next.id));
+  }
+}
+
 static void test_who_left_is_not_called_and_what_had_not_begun_is_not_done(void **state)
 {
   (void)state;
@@ -333,6 +350,7 @@ int main(int argc, char **argv)
       T(test_nothing_is_acknowledged_before_the_disk_has_it),
       T(test_writes_of_one_turn_share_a_commit),
       T(test_one_that_fails_takes_nothing_of_the_others_with_it),
+      T(test_one_that_fails_alone_leaves_nothing_and_the_next_is_kept),
       T(test_who_left_is_not_called_and_what_had_not_begun_is_not_done),
       T(test_what_waits_is_bounded),
       T(test_a_disk_that_fails_acknowledges_nothing_and_recovers),
