@@ -3,7 +3,9 @@
 #include "auth/jwk.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/param_build.h>
+#include <openssl/rsa.h>
 #include <string.h>
 
 #include "util/base64url.h"
@@ -378,12 +380,67 @@ int jwk_read(const json_t *o, bool oct, struct jwk *ret, struct err *e)
     return -1;
   if (ret->alg != ALG_NONE && !jwk_fits(ret, ret->alg))
     return err_set(e, "alg %s does not fit the key", jwt_alg_name(ret->alg));
+  jwk_set_up(ret);
   return 0;
+}
+
+/* ------------------------------------------------------------------ verifying */
+
+static EVP_MD_CTX *make_verifier(const struct jwk *k, enum jwt_alg alg)
+{
+  EVP_PKEY_CTX *pc = NULL;
+  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  bool pss = alg >= ALG_PS256 && alg <= ALG_PS512;
+  if (ctx && EVP_DigestVerifyInit(ctx, &pc, jwt_alg_digest(alg), NULL, k->key) == 1 &&
+      (!pss || (EVP_PKEY_CTX_set_rsa_padding(pc, RSA_PKCS1_PSS_PADDING) == 1 &&
+                EVP_PKEY_CTX_set_rsa_pss_saltlen(pc, RSA_PSS_SALTLEN_DIGEST) == 1)))
+    return ctx;
+  EVP_MD_CTX_free(ctx);
+  return NULL;
+}
+
+/* What a key that does not say is used for; Ed25519 has nothing worth keeping. */
+static enum jwt_alg usual(const struct jwk *k)
+{
+  switch (k->type) {
+  case JWK_RSA:
+    return k->alg != ALG_NONE ? k->alg : ALG_RS256;
+  case JWK_P256:
+    return ALG_ES256;
+  case JWK_P384:
+    return ALG_ES384;
+  case JWK_P521:
+    return ALG_ES512;
+  case JWK_ED25519:
+  case JWK_OCT:
+    break;
+  }
+  return ALG_NONE;
+}
+
+void jwk_set_up(struct jwk *k)
+{
+  k->usual = usual(k);
+  if (k->usual != ALG_NONE)
+    k->verifier = make_verifier(k, k->usual);
+  ERR_clear_error();
+}
+
+EVP_MD_CTX *jwk_verifier(const struct jwk *k, enum jwt_alg alg)
+{
+  if (k->verifier == NULL || k->usual != alg)
+    return make_verifier(k, alg);
+  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  if (ctx && EVP_MD_CTX_copy_ex(ctx, k->verifier) == 1)
+    return ctx;
+  EVP_MD_CTX_free(ctx);
+  return NULL;
 }
 
 void jwk_done(struct jwk *k)
 {
   free(k->kid);
+  EVP_MD_CTX_free(k->verifier);
   EVP_PKEY_free(k->key);
   secret_free(k->shared);
   *k = (struct jwk){0};

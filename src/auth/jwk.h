@@ -40,6 +40,8 @@ struct jwk {
   enum jwt_alg alg;      /* ALG_NONE: any that fits the key's type */
   EVP_PKEY *key;         /* asymmetric */
   struct secret *shared; /* oct; exactly one of the two */
+  EVP_MD_CTX *verifier;  /* set up once for USUAL, to be copied; NULL: there is none */
+  enum jwt_alg usual;
 };
 
 enum { JWK_SECRET_MIN = 32, JWK_SECRET_MAX = 4096 }; /* bytes */
@@ -54,6 +56,10 @@ struct jwks {
  * case, and names the key (kid) when it could be for signatures. */
 int jwk_read(const json_t *o, bool oct, struct jwk *ret, struct err *e);
 void jwk_done(struct jwk *k);
+/* Fills verifier and usual of a key that is complete. */
+void jwk_set_up(struct jwk *k);
+/* A context for verifying a signature of ALG; NULL: OpenSSL fails. */
+EVP_MD_CTX *jwk_verifier(const struct jwk *k, enum jwt_alg alg);
 
 /* TEXT: a JWK Set, or one JWK.  OCT: it holds shared secrets and nothing else; otherwise (whatever
  * comes from the network) public keys and nothing else.  Keys of one kid are all left out, so are

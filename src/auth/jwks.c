@@ -167,7 +167,8 @@ static int add_block(struct jwks *s, size_t index, const char *name, const unsig
   EVP_PKEY *key = read_block(name, der, n);
   enum jwk_type type = key ? jwk_judge(key, &why) : 0;
   if (type) {
-    s->keys[s->n++] = (struct jwk){.type = type, .key = key};
+    s->keys[s->n] = (struct jwk){.type = type, .key = key};
+    jwk_set_up(&s->keys[s->n++]);
     return 0;
   }
   EVP_PKEY_free(key);

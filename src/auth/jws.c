@@ -4,7 +4,6 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
-#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,14 +174,9 @@ enum jwt_status jws_key(const struct jws *s, const struct jwks *keys, const stru
 static bool digest_verify(const struct jws *s, const struct jwk *key, const unsigned char *sig,
                           size_t n)
 {
-  EVP_PKEY_CTX *pc = NULL;
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  bool pss = s->alg >= ALG_PS256 && s->alg <= ALG_PS512;
-  bool good =
-      ctx && EVP_DigestVerifyInit(ctx, &pc, jwt_alg_digest(s->alg), NULL, key->key) == 1 &&
-      (!pss || (EVP_PKEY_CTX_set_rsa_padding(pc, RSA_PKCS1_PSS_PADDING) == 1 &&
-                EVP_PKEY_CTX_set_rsa_pss_saltlen(pc, RSA_PSS_SALTLEN_DIGEST) == 1)) &&
-      EVP_DigestVerify(ctx, sig, n, (const unsigned char *)s->signed_part.p, s->signed_part.n) == 1;
+  EVP_MD_CTX *ctx = jwk_verifier(key, s->alg);
+  bool good = ctx && EVP_DigestVerify(ctx, sig, n, (const unsigned char *)s->signed_part.p,
+                                      s->signed_part.n) == 1;
   EVP_MD_CTX_free(ctx);
   return good;
 }

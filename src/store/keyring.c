@@ -236,8 +236,7 @@ static int lock_ring(const struct keyring *k, int *ret_fd, struct err *e)
 static void drop_signing(struct ring *r, int64_t now)
 {
   while (r->n_sign > 1 && r->sign[1].from + KEYRING_KEEP_S < now) {
-    secret_free(r->sign[0].der);
-    EVP_PKEY_free(r->sign[0].key);
+    sign_key_done(&r->sign[0]);
     r->n_sign--;
     memmove(&r->sign[0], &r->sign[1], r->n_sign * sizeof r->sign[0]);
     r->sign[r->n_sign] = (struct sign_key){.der = NULL};
@@ -332,8 +331,7 @@ static int drop_one(struct ring *r, struct str kid, struct err *e)
     return err_set(e, "there is no such signing key");
   if (&r->sign[i] == ring_signing(r))
     return err_set(e, "this key is in use: rotate first (mcpauth keys rotate signing --now)");
-  secret_free(r->sign[i].der);
-  EVP_PKEY_free(r->sign[i].key);
+  sign_key_done(&r->sign[i]);
   r->n_sign--;
   memmove(&r->sign[i], &r->sign[i + 1], (r->n_sign - i) * sizeof r->sign[0]);
   r->sign[r->n_sign] = (struct sign_key){.der = NULL};

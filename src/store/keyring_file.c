@@ -24,10 +24,8 @@ void ring_free(struct ring *r)
     return;
   for (size_t i = 0; i < r->n_seal; i++)
     secret_free(r->seal[i].key);
-  for (size_t i = 0; i < r->n_sign; i++) {
-    secret_free(r->sign[i].der);
-    EVP_PKEY_free(r->sign[i].key);
-  }
+  for (size_t i = 0; i < r->n_sign; i++)
+    sign_key_done(&r->sign[i]);
   buf_done(&r->jwks);
   free(r);
 }

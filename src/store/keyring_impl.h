@@ -22,6 +22,7 @@ struct sign_key {
   int64_t created_at, from;
   struct secret *der; /* as in the file */
   EVP_PKEY *key;
+  EVP_MD_CTX *signer, *verifier; /* set up once, to be copied: the setting up costs more */
   char x[KEYRING_KID], y[KEYRING_KID];
 };
 
@@ -59,8 +60,9 @@ int ring_add_sign(struct ring *r, int64_t from, struct err *e);
 const struct seal_key *ring_sealing(const struct ring *r);
 const struct sign_key *ring_signing(const struct ring *r);
 
-/* keyring_sign.c.  Fills kid, x, y and key from der. */
+/* keyring_sign.c.  Fills all the rest from der. */
 int sign_key_derive(struct sign_key *s, struct err *e);
+void sign_key_done(struct sign_key *s);
 struct secret *sign_key_generate(struct err *e);
 /* Fills r->jwks. */
 int ring_publish(struct ring *r, struct err *e);

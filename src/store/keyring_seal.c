@@ -8,11 +8,13 @@
  *   16 bytes  tag
  *
  * The associated data are the first 5 bytes and AAD. */
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
+#include <openssl/params.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "store/keyring_impl.h"
 #include "util/cleanup.h"
@@ -26,17 +28,45 @@ static void drop_cipher(EVP_CIPHER_CTX **c)
   EVP_CIPHER_CTX_free(*c);
 }
 
+static void drop_mac(EVP_MAC_CTX **c)
+{
+  EVP_MAC_CTX_free(*c);
+}
+
+/* Looked up once, for the life of the process: OpenSSL 3 spends more on finding them by name than
+ * on a text of ours.  HMAC is a context to be copied, and has no key of anybody's. */
+static struct {
+  EVP_CIPHER *gcm;
+  EVP_MAC_CTX *hmac;
+} algorithm;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void look_up(void)
+{
+  static const unsigned char no_key[KEYRING_KEY];
+  char digest[] = "SHA256";
+  const OSSL_PARAM params[] = {OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 6),
+                               OSSL_PARAM_END};
+  EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+  CLEANUP(drop_mac) EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
+  EVP_MAC_free(mac);
+  algorithm.gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+  if (c && EVP_MAC_init(c, no_key, sizeof no_key, params) == 1)
+    algorithm.hmac = steal_ptr(&c);
+}
+
 static int message_key(struct str key, const char *label, const unsigned char *salt,
                        unsigned char ret[KEYRING_KEY])
 {
-  unsigned char info[64 + SALT];
-  size_t n = strlen(label) + 1;
-  unsigned len = 0;
-  if (n > 64 || key.n < 16)
+  size_t n = strlen(label) + 1, len = 0;
+  pthread_once(&once, look_up);
+  if (n > 64 || key.n < 16 || algorithm.hmac == NULL)
     return -1;
-  memcpy(info, label, n);
-  memcpy(info + n, salt, SALT);
-  return HMAC(EVP_sha256(), key.p, (int)key.n, info, n + SALT, ret, &len) && len == KEYRING_KEY
+  CLEANUP(drop_mac) EVP_MAC_CTX *c = EVP_MAC_CTX_dup(algorithm.hmac);
+  return c && EVP_MAC_init(c, (const unsigned char *)key.p, key.n, NULL) == 1 &&
+                 EVP_MAC_update(c, (const unsigned char *)label, n) == 1 &&
+                 EVP_MAC_update(c, salt, SALT) == 1 &&
+                 EVP_MAC_final(c, ret, &len, KEYRING_KEY) == 1 && len == KEYRING_KEY
              ? 0
              : -1;
 }
@@ -50,7 +80,8 @@ static EVP_CIPHER_CTX *cipher(struct str key, const char *label, struct str aad,
   CLEANUP(drop_cipher) EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
   bool good =
       c && aad.n <= LIMIT_KEYRING_TEXT && message_key(key, label, head + HEAD, k) == 0 &&
-      EVP_CipherInit_ex2(c, EVP_aes_256_gcm(), k, head + HEAD + SALT, seal, NULL) == 1 &&
+      algorithm.gcm &&
+      EVP_CipherInit_ex2(c, algorithm.gcm, k, head + HEAD + SALT, seal, NULL) == 1 &&
       EVP_CipherUpdate(c, NULL, &n, head, HEAD) == 1 &&
       (aad.n == 0 || EVP_CipherUpdate(c, NULL, &n, (const unsigned char *)aad.p, (int)aad.n) == 1);
   OPENSSL_cleanse(k, sizeof k);
@@ -69,7 +100,7 @@ static int seal(struct str key, uint32_t id, const char *label, struct str aad, 
   to[0] = FORM;
   for (int i = 0; i < 4; i++)
     to[1 + i] = (unsigned char)(id >> (24 - 8 * i));
-  if (RAND_bytes(to + HEAD, SALT + NONCE) != 1)
+  if (getrandom(to + HEAD, SALT + NONCE, 0) != SALT + NONCE)
     return err_set(e, "no random bytes");
   CLEANUP(drop_cipher) EVP_CIPHER_CTX *c = cipher(key, label, aad, to, true);
   if (c == NULL ||

@@ -66,16 +66,34 @@ static int thumbprint(struct sign_key *s)
   return encode((struct str){(char *)hash, sizeof hash}, s->kid);
 }
 
+static bool set_up(struct sign_key *s)
+{
+  s->signer = EVP_MD_CTX_new();
+  s->verifier = EVP_MD_CTX_new();
+  return s->signer && s->verifier &&
+         EVP_DigestSignInit(s->signer, NULL, EVP_sha256(), NULL, s->key) == 1 &&
+         EVP_DigestVerifyInit(s->verifier, NULL, EVP_sha256(), NULL, s->key) == 1;
+}
+
+void sign_key_done(struct sign_key *s)
+{
+  EVP_MD_CTX_free(s->signer);
+  EVP_MD_CTX_free(s->verifier);
+  EVP_PKEY_free(s->key);
+  secret_free(s->der);
+  *s = (struct sign_key){.der = NULL};
+}
+
 int sign_key_derive(struct sign_key *s, struct err *e)
 {
   struct str der = secret_expose(s->der);
   const unsigned char *p = (const unsigned char *)der.p;
   s->key = d2i_AutoPrivateKey(NULL, &p, (long)der.n);
   char curve[32];
-  bool good = s->key && EVP_PKEY_get_group_name(s->key, curve, sizeof curve, NULL) == 1 &&
-              strcmp(curve, "prime256v1") == 0 &&
-              coordinate(s->key, OSSL_PKEY_PARAM_EC_PUB_X, s->x) == 0 &&
-              coordinate(s->key, OSSL_PKEY_PARAM_EC_PUB_Y, s->y) == 0 && thumbprint(s) == 0;
+  bool good =
+      s->key && EVP_PKEY_get_group_name(s->key, curve, sizeof curve, NULL) == 1 &&
+      strcmp(curve, "prime256v1") == 0 && coordinate(s->key, OSSL_PKEY_PARAM_EC_PUB_X, s->x) == 0 &&
+      coordinate(s->key, OSSL_PKEY_PARAM_EC_PUB_Y, s->y) == 0 && thumbprint(s) == 0 && set_up(s);
   ERR_clear_error();
   return good ? 0 : err_set(e, "a signing key of the key ring is damaged");
 }
@@ -97,13 +115,13 @@ int ring_publish(struct ring *r, struct err *e)
 
 /* ---- signatures: r and s, 32 bytes each */
 
-static int sign(EVP_PKEY *key, struct str data, unsigned char ret[2 * SIDE])
+static int sign(const struct sign_key *key, struct str data, unsigned char ret[2 * SIDE])
 {
   unsigned char der[DER_SIGNATURE];
   const unsigned char *p = der;
   size_t n = sizeof der;
   EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  bool good = ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+  bool good = ctx && EVP_MD_CTX_copy_ex(ctx, key->signer) == 1 &&
               EVP_DigestSign(ctx, der, &n, (const unsigned char *)data.p, data.n) == 1;
   EVP_MD_CTX_free(ctx);
   ECDSA_SIG *pair = good ? d2i_ECDSA_SIG(NULL, &p, (long)n) : NULL;
@@ -129,12 +147,12 @@ static int to_der(const unsigned char raw[2 * SIDE], unsigned char *ret, size_t 
   return n;
 }
 
-static bool verify(EVP_PKEY *key, struct str data, const unsigned char raw[2 * SIDE])
+static bool verify(const struct sign_key *key, struct str data, const unsigned char raw[2 * SIDE])
 {
   unsigned char der[DER_SIGNATURE];
   int n = to_der(raw, der, sizeof der);
   EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  bool good = n > 0 && ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+  bool good = n > 0 && ctx && EVP_MD_CTX_copy_ex(ctx, key->verifier) == 1 &&
               EVP_DigestVerify(ctx, der, (size_t)n, (const unsigned char *)data.p, data.n) == 1;
   EVP_MD_CTX_free(ctx);
   ERR_clear_error();
@@ -162,7 +180,7 @@ int keyring_sign(const struct keyring *k, struct str claims, const char *typ, st
   base64url_encode(out, claims);
   if (head.failed || out->failed)
     return err_set(e, "the token does not fit");
-  if (sign(s->key, (struct str){out->p + from, out->n - from}, raw) < 0)
+  if (sign(s, (struct str){out->p + from, out->n - from}, raw) < 0)
     return err_set(e, "a token could not be signed");
   buf_putc(out, '.');
   base64url_encode(out, (struct str){(char *)raw, sizeof raw});
@@ -217,8 +235,7 @@ int keyring_verify(const struct keyring *k, struct str token, const char *typ, j
   if (s == NULL)
     return err_set(e, "the token's header is not one of ours, or its key is gone");
   struct str data = {token.p, head.n + 1 + claims.n};
-  if (base64url_decode(sig, raw, sizeof raw, &n) < 0 || n != sizeof raw ||
-      !verify(s->key, data, raw))
+  if (base64url_decode(sig, raw, sizeof raw, &n) < 0 || n != sizeof raw || !verify(s, data, raw))
     return err_set(e, "the token's signature is wrong");
   json_t *j = claims_of(claims, e);
   if (j == NULL)

@@ -151,6 +151,24 @@ static void test_a_token_opens_what_it_sealed_and_no_other_does(void **state)
   assert_int_equal(keyring_open(ring, "successor", STR("g1"), buf_view(&b), &text), -1);
 }
 
+/* Sealed by another program, by the form that keyring_seal.c describes: what an older hub has
+ * sealed opens as long as this does. */
+static void test_the_sealed_form_is_the_one_described(void **state)
+{
+  (void)state;
+  static const unsigned char sealed[] = {1,    0,    0,    0,    0,    1,    2,    3,    4,    5,
+                                         6,    7,    8,    9,    10,   11,   12,   101,  102,  103,
+                                         104,  105,  106,  107,  108,  109,  110,  111,  112,  0x33,
+                                         0x0f, 0x9f, 0x40, 0xbb, 0xee, 0x9b, 0x4d, 0x90, 0xa0, 0x46,
+                                         0x04, 0x87, 0x92, 0xe6, 0x2f, 0x25, 0xc6, 0x7c, 0x1e};
+  CLEANUP(buf_done) struct buf text;
+  buf_init(&text, 64);
+  assert_int_equal(token_open(STR("0123456789abcdef0123456789abcdef"), "test", STR("place"),
+                              (struct str){(const char *)sealed, sizeof sealed}, &text),
+                   0);
+  assert_true(str_is(buf_view(&text), "next"));
+}
+
 /* ---- signing */
 
 static struct buf signed_token(const char *claims, const char *typ)
@@ -464,6 +482,7 @@ int main(void)
       T(test_one_text_is_never_sealed_alike_twice),
       T(test_another_ring_opens_nothing),
       T(test_a_token_opens_what_it_sealed_and_no_other_does),
+      T(test_the_sealed_form_is_the_one_described),
       T(test_what_it_signs_others_verify_by_the_published_keys),
       T(test_it_knows_its_own_tokens),
       T(test_a_token_for_one_use_is_none_for_another),
