@@ -127,10 +127,18 @@ static void run_job(struct jobs *j, struct job_handle *h)
   pthread_mutex_lock(&j->lock);
   h->lane->running--;
   j->running--;
+  /* Rung once for what the loop takes at once. */
+  bool first = j->finished.first == NULL;
   queue_add(&j->finished, h);
-  ring(j);
   if (j->running == 0 && j->queued == 0)
     pthread_cond_signal(&j->idle);
+  if (!first)
+    return;
+  /* Not under the lock, for which the loop would wait as soon as it hears the bell.  Who frees J
+   * joins this thread, or leaves the bell to it. */
+  pthread_mutex_unlock(&j->lock);
+  ring(j);
+  pthread_mutex_lock(&j->lock);
 }
 
 static void *thread_main(void *arg)
@@ -268,8 +276,8 @@ struct job_handle *job_submit(struct lane *lane, const struct job *job)
   pthread_mutex_lock(&j->lock);
   queue_add(&lane->queued, h);
   j->queued++;
-  pthread_cond_signal(&j->work);
   pthread_mutex_unlock(&j->lock);
+  pthread_cond_signal(&j->work); /* not under the lock, which is the first that it takes */
   return h;
 }
 
