@@ -1,17 +1,23 @@
 #!/usr/bin/python3
-"""What logins and refreshes cost the hub: CPU of its worker for a login (from /authorize to the tokens),
-and refreshes a second on one worker with SQLite, whose commits are on the disk before they are answered.
+"""What logins and refreshes cost the hub: CPU for a login (from /authorize to the tokens), and refreshes a
+second on one worker with SQLite, whose commits are on the disk before they are answered.
 
     ./oauth.py [--logins 100] [--clients 32] [--seconds 5]
 
-The identity provider is a stand-in on the same machine that consents at once; the load is here, too. A
-refresh within two seconds of the provider's last answer does not ask it again: that is the first row; the
-second lets every login go stale first, so that each refresh asks."""
+What counts is user and system time of all processes of the hub, threads and fdatasync included; what does
+not: the identity provider (a stand-in on the same machine that consents at once) and the load, which is
+this program. A login is five requests (the consent page, its form, the page that sends on, /callback,
+/token), one to the provider on a connection that is kept, the verification of its ID token, three commits
+and four audit records. Logins come one after the other: no two share a commit, and each finds the caches of
+the processor filled by somebody else. The first ones do not count: the store's log grows to its size.
+Measured in turns by browsers that keep their connection, as browsers do, and by some that do not.
+
+A refresh asks the provider when its last answer is more than two seconds old: of each of the clients, the
+first one and then one in two seconds wait for the stand-in, which answers one at a time."""
 
 import argparse
 import http.client
 import json
-import os
 import pathlib
 import statistics
 import sys
@@ -31,16 +37,13 @@ scope notes:read {{ text "Read your notes" }}
 client app {{ redirect_uri https://app.example/cb }}
 service notes {{ path /notes; upstream http://127.0.0.1:9/; auth sufficient corp; require scope notes:read }}
 '''
-TICK = os.sysconf('SC_CLK_TCK')
+WARM, ROUNDS = 60, 4
 
 
 def cpu(hub):
-    """Seconds of all processes of the hub: one worker works, the others idle."""
-    ticks = 0
-    for pid in hub.processes():
-        fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / TICK
+    """Seconds of CPU of all processes of the hub and their threads: one worker works, the others idle.  By
+    the clock of each process, as clock_getcpuclockid(3) names it: the ticks of /proc are too coarse."""
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in hub.processes())
 
 
 class Line:
@@ -58,11 +61,45 @@ class Line:
         return json.loads(body)
 
 
-def login(hub, line):
+class KeptPerson(Person):
+    """A browser that keeps its connections."""
+
+    def __init__(self, hub):
+        super().__init__(hub)
+        self.kept = {}
+
+    def connect(self, host, port):
+        return self.kept.setdefault((host, port), super().connect(host, port))
+
+    def leave(self, connection):
+        pass
+
+    def close(self):
+        for connection in self.kept.values():
+            connection.close()
+
+
+def login(hub, line, person=Person):
     app = App(hub, 'app', 'https://app.example/cb', service='notes')
-    code = app.code(Person(hub).log_in(app))
+    ann = person(hub)
+    code = app.code(ann.log_in(app))
+    if person is KeptPerson:
+        ann.close()
     return line.post(grant_type='authorization_code', code=code, redirect_uri=app.redirect,
                      code_verifier=app.verifier, client_id='app')['refresh_token']
+
+
+def cost_of_logins(hub, line, n):
+    """({kind of browser: ms of CPU a login}, refresh tokens)"""
+    for _ in range(WARM):
+        login(hub, line)
+    spent, tokens = {KeptPerson: 0.0, Person: 0.0}, []
+    for _ in range(ROUNDS):
+        for person in spent:
+            before = cpu(hub)
+            tokens += [login(hub, line, person) for _ in range(n // ROUNDS)]
+            spent[person] += cpu(hub) - before
+    return {person: s / (n // ROUNDS * ROUNDS) * 1e3 for person, s in spent.items()}, tokens
 
 
 def refresh_all(hub, tokens, seconds):
@@ -99,18 +136,16 @@ def main():
     try:
         hub.start()
         line = Line(hub)
-        login(hub, line)
-        before = cpu(hub)
-        tokens = [login(hub, line) for _ in range(args.logins)]
-        each = (cpu(hub) - before) / args.logins * 1e3
-        print(f'a login: {each:.2f} ms of CPU ({args.logins} logins; at most 3 ms)')
+        each, tokens = cost_of_logins(hub, line, args.logins)
+        print(f'a login: {each[KeptPerson]:.2f} ms of CPU of all processes of the hub ({args.logins} logins one '
+              f'after the other; at most 3 ms); {each[Person]:.2f} ms with a connection for each request')
         tokens = tokens[:args.clients]
         before = cpu(hub)
         rate, median, tail = refresh_all(hub, tokens, args.seconds)
         spent = (cpu(hub) - before) / (rate * args.seconds) * 1e3
         print(f'refreshes: {rate:.0f}/s, {len(tokens)} clients, median {median:.1f} ms, 99 % {tail:.1f} ms, '
               f'{spent:.2f} ms of CPU each (at least 300/s)')
-        return 0 if each <= 3 and rate >= 300 else 1
+        return 0 if each[KeptPerson] <= 3 and rate >= 300 else 1
     finally:
         hub.stop()
         hub.remove()

@@ -99,8 +99,7 @@ class Person(Browser):
             send['Origin'] = f'{u.scheme}://{u.netloc}'
             send['Sec-Fetch-Site'] = 'same-origin'
         send = {k: v for k, v in {**send, **(headers or {})}.items() if v is not None}
-        connection = http.client.HTTPConnection('127.0.0.1' if ours else u.hostname,
-                                                self.hub.port if ours else u.port or 80, timeout=60)
+        connection = self.connect('127.0.0.1' if ours else u.hostname, self.hub.port if ours else u.port or 80)
         try:
             connection.putrequest(method, (u.path or '/') + (f'?{u.query}' if u.query else ''),
                                   skip_host=True, skip_accept_encoding=True)
@@ -112,9 +111,16 @@ class Person(Browser):
             reply = connection.getresponse()
             self.page = OurPage(url, reply, reply.read())
         finally:
-            connection.close()
+            self.leave(connection)
         self._take_cookies(u.hostname, self.page.headers.get_all('Set-Cookie') or [])
         return self.page
+
+    def connect(self, host, port):
+        """One connection a request; bench/oauth.py keeps them, as browsers do."""
+        return http.client.HTTPConnection(host, port, timeout=60)
+
+    def leave(self, connection):
+        connection.close()
 
     def get(self, url, headers=None):
         return self.request('GET', url, headers=headers)
