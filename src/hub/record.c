@@ -143,7 +143,9 @@ void record_refused(struct exchange *x, const struct auth_outcome *o, int status
   operation_members(&b, x);
   if (o)
     trace_members(&b, o);
-  if (!b.failed)
+  if (b.failed)
+    log_error("request %s: refused (%s), but not recorded", x->rq->id, why);
+  else
     audit_refused(x->hub->audit, x->rq->id, buf_view(&b));
   buf_done(&b);
 }
@@ -198,7 +200,9 @@ void record_done(struct exchange *x)
     number(&b, ",\"upstream_status\":", x->upstream_status);
   if (x->upstream_error)
     member(&b, "upstream_error", str_of(x->upstream_error));
-  if (!b.failed)
+  if (b.failed)
+    log_error("request %s: over, but not recorded", rq->id);
+  else
     audit_put(x->hub->audit, "done", rq->id, buf_view(&b), NULL);
   buf_done(&b);
 }
