@@ -1,15 +1,8 @@
 /* Form-encoded replies of token endpoints; see form.h. */
 #include "auth/form.h"
 
+#include "util/base64url.h"
 #include "util/limits.h"
-
-static int hex_value(char c)
-{
-  return c >= '0' && c <= '9'   ? c - '0'
-         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-         : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                : -1;
-}
 
 /* Decodes S into TO (SIZE bytes); -1 when it is malformed, holds a NUL, or does not fit. */
 static int form_decode(struct str s, char *to, size_t size)
@@ -18,8 +11,8 @@ static int form_decode(struct str s, char *to, size_t size)
   for (size_t i = 0; i < s.n; i++) {
     int c = s.p[i] == '+' ? ' ' : (unsigned char)s.p[i];
     if (c == '%') {
-      int high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
-      int low = high < 0 ? -1 : hex_value(s.p[i + 2]);
+      int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
+      int low = high < 0 ? -1 : hex_digit(s.p[i + 2]);
       c = low < 0 ? 0 : high * 16 + low;
       i += 2;
     }

@@ -103,11 +103,6 @@ const char *rule_kind_name(enum rule_kind kind)
   return name(kinds, ARRAY_SIZE(kinds), (size_t)kind);
 }
 
-const char *rule_action_name(enum rule_action action)
-{
-  return name(actions, ARRAY_SIZE(actions), (size_t)action);
-}
-
 bool rule_kind_parse(struct str word, enum rule_kind *ret)
 {
   size_t i = parse(kinds, ARRAY_SIZE(kinds), word);

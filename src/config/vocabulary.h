@@ -33,7 +33,6 @@ enum rule_action {
 const char *control_name(enum control control);
 const char *result_name(enum mcpauth_result result);
 const char *rule_kind_name(enum rule_kind kind);
-const char *rule_action_name(enum rule_action action);
 /* false when WORD is none. */
 bool control_parse(struct str word, enum control *ret);
 bool result_parse(struct str word, enum mcpauth_result *ret);

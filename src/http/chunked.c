@@ -3,17 +3,10 @@
 
 #include <string.h>
 
+#include "util/base64url.h"
 #include "util/limits.h"
 
 enum { DIGITS_MAX = 15 };
-
-static int hex(char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool visible(char c)
 {
@@ -27,7 +20,7 @@ static void refuse(struct chunked *c, const char *what)
 
 static void size_byte(struct chunked *c, char byte)
 {
-  int digit = hex(byte);
+  int digit = hex_digit(byte);
   if (digit >= 0 && c->digits < DIGITS_MAX) {
     c->left = c->left * 16 + (unsigned)digit;
     c->digits++;

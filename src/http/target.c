@@ -2,8 +2,6 @@
  * the paths of services. */
 #include "http/target.h"
 
-#include <string.h>
-
 #include "util/limits.h"
 
 static bool segment_char(char c)
@@ -62,14 +60,4 @@ enum target_error target_parse(struct str raw, struct target *ret)
     return TARGET_BAD_QUERY;
   *ret = t;
   return TARGET_OK;
-}
-
-bool target_below(struct str path, struct str prefix)
-{
-  if (prefix.n && prefix.p[prefix.n - 1] == '/')
-    prefix.n--;
-  if (prefix.n == 0)
-    return true;
-  return path.n >= prefix.n && memcmp(path.p, prefix.p, prefix.n) == 0 &&
-         (path.n == prefix.n || path.p[prefix.n] == '/');
 }

@@ -21,7 +21,5 @@ enum target_error {
 };
 
 enum target_error target_parse(struct str raw, struct target *ret);
-/* Whether PATH is PREFIX, or lies below it (PREFIX "/" or "" matches everything). */
-bool target_below(struct str path, struct str prefix);
 
 #endif

@@ -3,18 +3,11 @@
 
 #include <string.h>
 
+#include "util/base64url.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 
 /* ---- which URLs we follow */
-
-static int nibble(char c)
-{
-  return c >= '0' && c <= '9'   ? c - '0'
-         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-         : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                : -1;
-}
 
 /* Visible ASCII that a URL may hold, as in util/url.c; a '%' only before two hex digits. */
 static bool url_text(struct str s)
@@ -23,7 +16,7 @@ static bool url_text(struct str s)
     char c = s.p[i];
     if (c <= 0x20 || c >= 0x7f || strchr("\"<>\\^`{|}#", c))
       return false;
-    if (c == '%' && (i + 2 >= s.n || nibble(s.p[i + 1]) < 0 || nibble(s.p[i + 2]) < 0))
+    if (c == '%' && (i + 2 >= s.n || hex_digit(s.p[i + 1]) < 0 || hex_digit(s.p[i + 2]) < 0))
       return false;
   }
   return true;
@@ -37,7 +30,7 @@ static bool plain_path(struct str path)
   for (size_t i = 0; i < path.n; i++) {
     if (path.p[i] != '%')
       continue;
-    int c = nibble(path.p[i + 1]) * 16 + nibble(path.p[i + 2]);
+    int c = hex_digit(path.p[i + 1]) * 16 + hex_digit(path.p[i + 2]);
     if (c < 0x20 || c == 0x7f || c == '.' || c == '/' || c == '\\')
       return false;
   }
@@ -128,10 +121,4 @@ int endpoint_seal(struct sealer *sealer, const struct seal_owner *owner, const s
   if (seal_make(sealer, SEAL_ENDPOINT, owner, buf_view(&target), out, ret_name) < 0)
     return err_set(e, "the message endpoint could not be sealed");
   return 0;
-}
-
-int endpoint_open(struct sealer *sealer, const struct seal_owner *owner, struct str sealed,
-                  struct buf *out, uint64_t *ret_name)
-{
-  return seal_open(sealer, SEAL_ENDPOINT, owner, sealed, out, ret_name);
 }

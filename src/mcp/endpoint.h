@@ -13,12 +13,8 @@
  * encoded slashes and control characters; fragments; more than LIMIT_ENDPOINT bytes. */
 int endpoint_resolve(const struct url *base, struct str data, struct buf *out, struct err *e);
 /* DATA: the event's data, as for endpoint_resolve.  Appends the sealed value to OUT; *RET_NAME as
- * of seal_make. */
+ * of seal_make; seal_open gives back path and query. */
 int endpoint_seal(struct sealer *sealer, const struct seal_owner *owner, const struct url *base,
                   struct str data, struct buf *out, uint64_t *ret_name, struct err *e);
-/* OUT becomes the upstream's path and query that SEALED holds, NUL-terminated; -1 for a forged one
- * or somebody else's. */
-int endpoint_open(struct sealer *sealer, const struct seal_owner *owner, struct str sealed,
-                  struct buf *out, uint64_t *ret_name);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "mcp/gate.h"
 #include "mcp/scan.h"
+#include "util/base64url.h"
 
 enum { TOKEN_MAX = 256, KEEP = 4096 };
 
@@ -390,8 +391,7 @@ static int escape(struct list *l, char c)
       return list_fail(l, "a string has a malformed escape");
     l->hex = c == 'u' ? 4 : 0;
   } else {
-    bool digit = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-    if (!digit)
+    if (hex_digit(c) < 0)
       return list_fail(l, "a string has a malformed escape");
     l->hex--;
   }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "util/base64url.h"
 #include "util/limits.h"
 
 _Static_assert(LIMIT_JSON_DEPTH <= 64, "one bit a level");
@@ -130,14 +131,6 @@ static inline size_t wide_char(const char *at, const char *end)
     return 0;
   bool overlong = p[0] == 0xf0 && p[1] < 0x90, beyond = p[0] == 0xf4 && p[1] >= 0x90;
   return overlong || beyond ? 0 : 4;
-}
-
-static int hex_digit(char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The four digits at P, which has that many bytes; -1 when they are none. */

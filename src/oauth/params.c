@@ -3,16 +3,8 @@
 
 #include <string.h>
 
+#include "util/base64url.h"
 #include "util/limits.h"
-
-static int hex(char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 int param_decode(struct str s, struct arena *a, struct str *ret)
 {
@@ -23,7 +15,8 @@ int param_decode(struct str s, struct arena *a, struct str *ret)
   for (size_t i = 0; i < s.n; i++) {
     char c = s.p[i];
     if (c == '%') {
-      int high = i + 2 < s.n ? hex(s.p[i + 1]) : -1, low = high < 0 ? -1 : hex(s.p[i + 2]);
+      int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1,
+          low = high < 0 ? -1 : hex_digit(s.p[i + 2]);
       if (low < 0)
         return -1;
       c = (char)(high * 16 + low);

@@ -86,11 +86,17 @@ int hex_encode(struct buf *out, struct str in)
   return 0;
 }
 
-static int nibble(char c)
+int hex_digit(char c)
 {
   if (c >= '0' && c <= '9')
     return c - '0';
+  c |= 0x20;
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int lower(char c)
+{
+  return c >= 'A' && c <= 'F' ? -1 : hex_digit(c);
 }
 
 int hex_decode(struct str in, void *out, size_t cap, size_t *ret_n)
@@ -99,7 +105,7 @@ int hex_decode(struct str in, void *out, size_t cap, size_t *ret_n)
   if (in.n % 2 || in.n / 2 > cap)
     return -1;
   for (size_t i = 0; i < in.n; i += 2) {
-    int hi = nibble(in.p[i]), lo = nibble(in.p[i + 1]);
+    int hi = lower(in.p[i]), lo = lower(in.p[i + 1]);
     if (hi < 0 || lo < 0)
       return -1;
     to[i / 2] = (unsigned char)(hi << 4 | lo);

@@ -10,6 +10,8 @@ int base64url_decode(struct str in, void *out, size_t cap, size_t *ret_n);
 /* The same for base64 with its padding (RFC 4648 section 4). */
 int base64_decode(struct str in, void *out, size_t cap, size_t *ret_n);
 int base64url_encode(struct buf *out, struct str in);
+/* The value of a hex digit of either case, or -1. */
+int hex_digit(char c);
 /* Lower-case hex. */
 int hex_encode(struct buf *out, struct str in);
 int hex_decode(struct str in, void *out, size_t cap, size_t *ret_n);

@@ -41,7 +41,6 @@ enum {
 
   /* identity providers */
   LIMIT_IDP_REPLY = 262144,
-  LIMIT_IDP_HEADERS = 32768,
   LIMIT_LOGIN_URL = 16384,   /* where a login sends the browser */
   LIMIT_LOGIN_TOKEN = 16384, /* one of the provider's tokens */
   LIMIT_LOGIN_EXTRA = 4096,

@@ -37,7 +37,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   size_t used = t.path.n + (t.query.p ? t.query.n + 1 : 0);
   if (used != raw.n)
     abort();
-  if (!target_below(t.path, t.path) || !target_below(t.path, STR("/")))
-    abort();
   return 0;
 }

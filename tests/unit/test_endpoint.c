@@ -24,7 +24,7 @@ static struct seal_owner at(const char *service)
 static int open_at(const char *service, struct str sealed, struct buf *out)
 {
   struct seal_owner o = at(service);
-  return endpoint_open(key, &o, sealed, out, &name);
+  return seal_open(key, SEAL_ENDPOINT, &o, sealed, out, &name);
 }
 
 static struct url url(const char *text)
@@ -162,7 +162,7 @@ static void test_another_service_cannot_open_it(void **state)
   assert_int_equal(open_at("note", buf_view(&sealed), &opened), -1);
   assert_int_equal(open_at("notess", buf_view(&sealed), &opened), -1);
   assert_int_equal(open_at("", buf_view(&sealed), &opened), -1);
-  assert_int_equal(endpoint_open(other_key, &o, buf_view(&sealed), &opened, &name), -1);
+  assert_int_equal(seal_open(other_key, SEAL_ENDPOINT, &o, buf_view(&sealed), &opened, &name), -1);
   assert_int_equal(opened.n, 0);
 }
 
@@ -182,7 +182,8 @@ static void test_only_the_one_that_it_was_given_to_can_open_it(void **state)
   seal("notes", "/message?sessionId=a-1", &sealed);
   buf_init(&opened, 8192);
   for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-    assert_int_equal(endpoint_open(key, &others[i], buf_view(&sealed), &opened, &name), -1);
+    assert_int_equal(seal_open(key, SEAL_ENDPOINT, &others[i], buf_view(&sealed), &opened, &name),
+                     -1);
   assert_int_equal(opened.n, 0);
 }
 

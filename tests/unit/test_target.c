@@ -96,31 +96,6 @@ static void test_the_longest_target_is_the_limit(void **state)
   assert_int_equal(target_parse((struct str){raw, LIMIT_TARGET + 1}, &t), TARGET_TOO_LONG);
 }
 
-static void test_below_compares_whole_segments(void **state)
-{
-  (void)state;
-  static const struct {
-    const char *path, *prefix;
-    bool below;
-  } cases[] = {
-      {"/notes", "/notes", true},
-      {"/notes/", "/notes", true},
-      {"/notes/x", "/notes", true},
-      {"/notesx", "/notes", false},
-      {"/note", "/notes", false},
-      {"/", "/notes", false},
-      {"/Notes", "/notes", false},
-      {"/anything", "/", true},
-      {"/anything", "", true},
-      {"/notes/x", "/notes/", true},
-      {"/notes", "/notes/", true},
-      {"/notesx", "/notes/", false},
-      {"/", "/", true},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    assert_int_equal(target_below(str_of(cases[i].path), str_of(cases[i].prefix)), cases[i].below);
-}
-
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -130,7 +105,6 @@ int main(void)
       cmocka_unit_test(test_a_nul_does_not_end_the_target),
       cmocka_unit_test(test_queries_are_visible_ascii_without_a_fragment),
       cmocka_unit_test(test_the_longest_target_is_the_limit),
-      cmocka_unit_test(test_below_compares_whole_segments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
