@@ -45,8 +45,8 @@ check-long: all tests/support/stack-eval tests/support/gate-eval tests/support/p
 	$(srcdir)/tests/rules/check 2000000
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) MCPAUTH_MARKERS=1000000 \
 	  /usr/bin/python3 -m pytest -q tests/hub/test_markers.py
-	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) MCPAUTH_OUTAGE_PEOPLE=60 \
-	  /usr/bin/python3 -m pytest -q tests/oauth/test_outage.py
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) MCPAUTH_OUTAGE_PEOPLE=60 MCPAUTH_KILLS=200 MCPAUTH_DISK_FAULTS=1 \
+	  /usr/bin/python3 -m pytest -q tests/oauth/test_outage.py tests/oauth/test_kills.py tests/oauth/test_store_failing.py
 	STORE_RACES=10000 tests/unit/test_store_race
 	STORE_KILLS=200 tests/unit/test_store_crash
 .PHONY: check-long

@@ -13,6 +13,8 @@
 enum {
   REFRESH_CHECKED_S = 2, /* the provider's answer is that fresh: it is not asked again */
   REFRESH_LEASE_S = 15,  /* somebody else asks; longer than a provider's deadline and store work */
+  KEEP_MS = 250,         /* between tries to keep a provider's new tokens while the store fails */
+  KEEP_TRIES = 4 * 3600, /* an hour of them */
 };
 
 /* The arena holds it; the loop and the job threads never touch it at once. */
@@ -25,7 +27,7 @@ struct refresh {
   struct store_task *task;
   struct login_run *login;
   struct timer wait;
-  unsigned tries;
+  unsigned tries, kept; /* looks at the lease; times that keeping the provider's tokens failed */
 
   /* what was presented */
   struct str token, client, request_id, address;

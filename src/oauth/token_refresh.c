@@ -127,11 +127,33 @@ static void record_end(const struct refresh *f, const char *event, const char *w
     shm_revoke(f->oauth->o.shm, g->issuer, g->subject);
 }
 
+static void finished(void *arg, bool stored);
+
+static void keep_again(struct timer *t)
+{
+  submit(container_of(t, struct refresh, wait), STORE_WRITE, refresh_finish, finished);
+}
+
+/* A provider that rotates has said it once: without its new token the login would be over.  They
+ * are few, for while the store fails nobody gets the lease to ask. */
+static void keep_later(struct refresh *f)
+{
+  if (f->run)
+    token_unavailable(f->run, "the store cannot be written");
+  f->run = NULL;
+  f->rotate = false;
+  f->wait.fire = keep_again;
+  if (loop_timer_set(f->oauth->o.loop, &f->wait, KEEP_MS) < 0)
+    over(f);
+}
+
 static void finished(void *arg, bool stored)
 {
   struct refresh *f = arg;
   f->task = NULL;
-  if (!stored)
+  if (!stored && f->has_tokens && f->kept++ < KEEP_TRIES)
+    keep_later(f);
+  else if (!stored)
     end_unavailable(f, "the store cannot be written");
   else if (f->ended) {
     record_end(f, "grant_ended", f->ended);

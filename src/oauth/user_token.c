@@ -10,9 +10,11 @@
 #include "util/clock.h"
 
 enum {
-  WAIT_MS = 100, /* between looks at what somebody else is refreshing */
-  WAITS = 100,   /* of these at most */
-  LEASE_S = 15,  /* longer than a provider's deadline and store work */
+  WAIT_MS = 100,         /* between looks at what somebody else is refreshing */
+  WAITS = 100,           /* of these at most */
+  LEASE_S = 15,          /* longer than a provider's deadline and store work */
+  KEEP_MS = 250,         /* between tries to keep new tokens while the store fails */
+  KEEP_TRIES = 4 * 3600, /* an hour of them */
 };
 
 /* The arena holds it; the loop and the job threads never touch it at once. */
@@ -26,14 +28,15 @@ struct user_token {
   struct store_task *task;
   struct login_run *login;
   struct timer wait;
-  unsigned tries;
+  unsigned tries, kept; /* looks at the lease; times that keeping the provider's tokens failed */
 
   struct user_token_request rq; /* copies */
   struct store_link link;
   struct store_upstream upstream;
   enum store_result result;
   int64_t now;     /* the store's time */
-  bool ended;      /* the provider says so */
+  bool has_tokens; /* the provider gave new ones */
+  bool ended;      /* it says so */
   const char *why; /* it cannot be refreshed */
 };
 
@@ -60,12 +63,17 @@ static void over(struct user_token *t)
   unref(t);
 }
 
-static void finish(struct user_token *t, enum user_token_result result, const char *why)
+static void tell(struct user_token *t, enum user_token_result result, const char *why)
 {
   user_token_fn *done = t->done;
   t->done = NULL;
   if (done)
     done(t->arg, result, result == USER_TOKEN_OK ? t->upstream.access_token : STR(""), why);
+}
+
+static void finish(struct user_token *t, enum user_token_result result, const char *why)
+{
+  tell(t, result, why);
   over(t);
 }
 
@@ -130,18 +138,42 @@ static bool works(const struct user_token *t, int64_t seconds)
   return t->upstream.access_token.n && (until == 0 || until - t->now > seconds);
 }
 
+static void kept(void *arg, bool stored);
+
+static void keep(struct user_token *t)
+{
+  if (!submit(t, STORE_WRITE, keep_work, kept))
+    kept(t, false);
+}
+
+static void keep_again(struct timer *timer)
+{
+  keep(container_of(timer, struct user_token, wait));
+}
+
+/* A provider that rotates gives its tokens once: they are kept as soon as the store takes them. */
+static bool keeps_later(struct user_token *t)
+{
+  if (!t->has_tokens || t->kept >= KEEP_TRIES)
+    return false;
+  t->wait.fire = keep_again;
+  return loop_timer_set(t->oauth->o.loop, &t->wait, KEEP_MS) == 0;
+}
+
 static void kept(void *arg, bool stored)
 {
   struct user_token *t = arg;
   t->task = NULL;
-  if (!stored)
-    log_error("provider %s: a person's tokens could not be kept", t->rq.provider->name);
+  if (!stored && t->kept++ == 0)
+    log_error("provider %s: a person's tokens cannot be kept now", t->rq.provider->name);
   if (t->ended)
-    finish(t, USER_TOKEN_ENDED, t->why);
+    tell(t, USER_TOKEN_ENDED, t->why);
   else if (works(t, 0))
-    finish(t, USER_TOKEN_OK, "");
+    tell(t, USER_TOKEN_OK, "");
   else
-    finish(t, USER_TOKEN_UNAVAILABLE, t->why);
+    tell(t, USER_TOKEN_UNAVAILABLE, t->why);
+  if (stored || !keeps_later(t))
+    over(t);
 }
 
 static void keep_tokens(struct user_token *t, const struct login_tokens *from)
@@ -157,6 +189,7 @@ static void refreshed(void *arg, const struct login_outcome *o)
 {
   struct user_token *t = arg;
   t->login = NULL;
+  t->has_tokens = o->has_tokens;
   if (o->has_tokens)
     keep_tokens(t, &o->tokens);
   t->ended = o->result == MCPAUTH_INVALID || o->result == MCPAUTH_DENY;
@@ -166,8 +199,7 @@ static void refreshed(void *arg, const struct login_outcome *o)
   if (o->result != MCPAUTH_OK)
     log_warn("provider %s: a person's token was not refreshed: %s", t->rq.provider->name,
              o->reason);
-  if (!submit(t, STORE_WRITE, keep_work, kept))
-    kept(t, false);
+  keep(t);
 }
 
 static void ask(struct user_token *t)

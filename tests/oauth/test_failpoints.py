@@ -20,6 +20,9 @@ from test_refresh import refresh, revoke
 from test_token_endpoint import claims_of, error, good, login, take
 
 
+pytestmark = pytest.mark.slow
+
+
 def store_points(begun):
     """From where BEGUN is over to where its commit is on the disk."""
     return {

@@ -1,9 +1,12 @@
 """The store cannot be written or read: whoever needs it is told to come again, the hub says that it is
-not ready, and all is well again by itself when the disk is."""
+not ready, and all is well again by itself when the disk is.
+
+MCPAUTH_DISK_FAULTS: in the sweep over its calls, from one that fails to the next; 1 is every one."""
 
 import contextlib
 import errno
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -12,10 +15,11 @@ import pytest
 
 from support.hub import SLOW
 from support.people import App, Person
-from support.preload import STORE_OPEN, STORE_READ, STORE_SYNC, STORE_WRITE, Step
+from support.preload import HEARD, STORE_OPEN, STORE_READ, STORE_SYNC, STORE_WRITE, Step
 from test_refresh import refresh, revoke
 from test_token_endpoint import error, good, login, take
 
+STRIDE = int(os.environ.get('MCPAUTH_DISK_FAULTS', '6'))
 FAULTS = {
     'full': ([Step(STORE_WRITE)], errno.ENOSPC),
     'broken': ([Step(STORE_WRITE | STORE_SYNC)], errno.EIO),
@@ -57,7 +61,9 @@ def fault(request, preload):
 @pytest.fixture
 def served(login_hub, preload, oidc, upstream):
     oidc.ahead = lambda: preload.ahead
-    return login_hub('oauth { refresh_grace 1h }', upstream=upstream.url, env=preload.env)
+    hub = login_hub('oauth { refresh_grace 1h }', upstream=upstream.url, env=preload.env)
+    preload.watch(hub)
+    return hub
 
 
 def ready(hub):
@@ -97,11 +103,11 @@ def test_tokens_are_503_it_is_not_ready_and_nothing_is_lost(served, fault):
     assert 'works again' in served.log and served.log.count('store: cannot be written') == 1
 
 
-def test_logins_and_registrations_say_so(served, fault, oidc):
+def test_logins_and_registrations_say_so(served, preload, oidc):
     app, person = App(served, 'app', 'https://app.example/cb', service='notes'), Person(served)
     document = json.dumps({'client_name': 'X', 'redirect_uris': ['http://127.0.0.1/cb'],
                            'token_endpoint_auth_method': 'none'}).encode()
-    with fault(served):
+    with preload.failing(Step(STORE_WRITE), error=errno.ENOSPC):
         page = person.log_in(app)
         assert page.status == 503 and page.headers['Retry-After'] and 'code' not in (page.location or '')
         reply = served.request('POST', '/register', headers={'Content-Type': 'application/json'}, body=document)
@@ -123,3 +129,56 @@ def test_what_cannot_be_read_is_neither_good_nor_bad(served, preload):
     assert served.call('/notes', token=tokens['access_token']).status == 200
     good(refresh(served, tokens['refresh_token']))
     assert 'store: cannot be read' in served.log and 'works again' in served.log
+
+
+def test_what_a_provider_that_rotates_has_said_is_kept_when_the_store_is_back(served, preload, oidc):
+    app, code = login(served)
+    tokens = good(take(served, app, code))
+    preload.advance(60)
+    with preload.failing(Step(HEARD, '"access_token"'), Step(STORE_WRITE | STORE_SYNC), error=errno.EIO):
+        assert undecided(refresh(served, tokens['refresh_token']))
+        spent = oidc.count['/token']
+    wait_ready(served)
+    for i in range(2):
+        preload.advance(20)
+        tokens = good(refresh(served, tokens['refresh_token']))
+        assert oidc.count['/token'] == spent + i + 1  # it was asked with its newest token, else it had ended the login
+
+
+@pytest.mark.slow
+def test_whichever_write_or_sync_is_the_first_to_fail_what_was_refused_can_be_asked_again(served, preload):
+    """A login and what follows; from the first call to the last that its work needs. Row 192."""
+    at, failed = 0, True
+    app, code = login(served)
+    tokens = good(take(served, app, code))
+    while failed:
+        failed, dead = False, tokens
+
+        def ask(step, refused):
+            """What STEP gives; when the store fails, once more with it whole."""
+            nonlocal failed
+            answer = step()
+            if answer.status == 503:
+                assert refused(answer)
+                failed = True
+                preload.disarm()
+                preload.advance(16)  # a refresh that could not be kept holds its lease
+                wait_ready(served)
+                answer = step()
+            return answer
+        with preload.failing(Step(STORE_WRITE | STORE_SYNC, skip=at), error=errno.EIO):
+            app = App(served, 'app', 'https://app.example/cb', service='notes')
+            code = app.code(ask(lambda: Person(served).log_in(app), lambda page: 'code' not in (page.location or '')))
+            tokens = good(ask(lambda: take(served, app, code), undecided))
+            preload.advance(5)
+            tokens = good(ask(lambda: refresh(served, tokens['refresh_token']), undecided))
+            assert ask(lambda: revoke(served, dead['refresh_token']), undecided).status == 200
+        assert error(refresh(served, dead['refresh_token'])) == 'invalid_grant'
+        assert served.call('/notes', token=dead['access_token']).status == 401
+        at += STRIDE
+    assert at > 30, 'the faults did not come between'
+    served.kill()
+    served.start()
+    assert served.call('/notes', token=tokens['access_token']).status == 200
+    assert error(refresh(served, dead['refresh_token'])) == 'invalid_grant'
+    print(f'{at // STRIDE} places in some {at} calls')
