@@ -18,7 +18,7 @@
 enum {
   FINISH_ARENA = 1048576,
   CODE_BYTES = 32,
-  TOLD_S = 8, /* to read what she has not got; well within the life of the code */
+  TOLD_S = 30, /* for who reads and does nothing: the code, which lives 60, must not be too late */
 };
 
 /* ---- the mark */
@@ -164,22 +164,22 @@ static void ask_again(struct arrival *v)
     consent_page(v->x, &c);
 }
 
-/* She gets less than she was asked about: she is told, and then goes back. */
-static void tell(struct arrival *v, const struct answer *an, const struct http_header *extra,
-                 size_t n_extra)
+/* She gets less than she was asked about: she is told, and goes back when she likes. */
+static void tell(struct arrival *v, const struct answer *an)
 {
   struct page p;
   struct str url = answer_url(v->x->oauth, an, v->x->rq->arena);
-  if (url.p == NULL) {
+  struct http_header extra[3] = {{STR("Refresh"), page_refresh(v->x, url, TOLD_S)}};
+  if (url.p == NULL || extra[0].value.p == NULL) {
     callback_ours(v, 500, "out of memory");
     return;
   }
-  page_onward(&p, v->x, TEXT_TOLD_TITLE, url, TOLD_S);
+  page_begin(&p, v->x, TEXT_TOLD_TITLE, NULL, 0);
   page_text(&p, "p", NULL, TEXT_TOLD, NULL, 0);
   consent_scope_list(&p, &v->withheld);
   page_text(&p, "p", "soft", TEXT_TOLD_HINT, NULL, 0);
   page_link(&p, "next", url, TEXT_BACK, true);
-  page_send(&p, 200, extra, n_extra);
+  page_send(&p, 200, extra, 1 + cookies(v, extra + 1));
 }
 
 static void finish_done(void *arg, bool stored)
@@ -203,7 +203,7 @@ static void finish_done(void *arg, bool stored)
   }
   metric_add(METRIC_LOGINS_FINISHED, 1);
   if (v->withheld.n)
-    tell(v, &an, set, cookies(v, set));
+    tell(v, &an);
   else
     answer_send(v->x, &an, set, cookies(v, set));
 }

@@ -71,9 +71,8 @@ const char *language_tag(enum language l);
   X(TEXT_TOLD, "The application has also asked for what your account may not have:",               \
     "该应用程序还请求了您的账户不能拥有的权限：")                                                  \
   X(TEXT_TOLD_HINT,                                                                                \
-    "It goes on without that. You return to it in a few seconds. If you need more, ask the "       \
-    "administrator.",                                                                              \
-    "它将在没有这些权限的情况下继续。几秒钟后您将返回该应用程序。如需更多权限，请联系管理员。")    \
+    "It goes on without that. If you need more, ask the administrator.",                           \
+    "它将在没有这些权限的情况下继续。如需更多权限，请联系管理员。")                                           \
   /* the page between */                                                                           \
   X(TEXT_MOVING_TITLE, "One moment", "请稍候")                                                     \
   X(TEXT_MOVING_LOGIN, "You are being sent to the sign-in of {1}.", "正在转到 {1} 的登录页面。")   \

@@ -84,21 +84,18 @@ void page_begin(struct page *p, struct oauth_exchange *x, enum text title, const
   begin(p, x, title, args, n, (struct str){NULL, 0});
 }
 
-void page_onward(struct page *p, struct oauth_exchange *x, enum text title, struct str url,
-                 unsigned seconds)
+struct str page_refresh(struct oauth_exchange *x, struct str url, unsigned seconds)
 {
-  struct buf refresh;
-  buf_init(&refresh, PAGE_MAX);
-  buf_printf(&refresh, "%u;url=", seconds);
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&b, PAGE_MAX);
+  buf_printf(&b, "%u;url=", seconds);
   /* A quote would end the address for the reader of `refresh`. */
   for (size_t i = 0; i < url.n; i++)
     if (url.p[i] == '\'' || url.p[i] == '"')
-      buf_printf(&refresh, "%%%02X", (unsigned char)url.p[i]);
+      buf_printf(&b, "%%%02X", (unsigned char)url.p[i]);
     else
-      buf_putc(&refresh, url.p[i]);
-  begin(p, x, title, NULL, 0, buf_view(&refresh));
-  p->b.failed = p->b.failed || refresh.failed;
-  buf_done(&refresh);
+      buf_putc(&b, url.p[i]);
+  return b.failed ? (struct str){NULL, 0} : arena_str(x->rq->arena, buf_view(&b));
 }
 
 void page_text(struct page *p, const char *tag, const char *class_name, enum text t,
@@ -192,7 +189,9 @@ void page_moving(struct oauth_exchange *x, struct str url, enum text what, struc
                  const struct http_header *extra, size_t n_extra)
 {
   struct page p;
-  page_onward(&p, x, TEXT_MOVING_TITLE, url, 0);
+  struct str refresh = page_refresh(x, url, 0);
+  begin(&p, x, TEXT_MOVING_TITLE, NULL, 0, refresh);
+  p.b.failed = p.b.failed || refresh.p == NULL;
   page_text(&p, "p", NULL, what, &arg, 1);
   page_text(&p, "p", "soft", TEXT_MOVING_HINT, NULL, 0);
   page_link(&p, "next", url, TEXT_GO_ON, true);

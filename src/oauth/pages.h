@@ -23,9 +23,9 @@ int pages_init(struct oauth *o, struct err *e);
 /* Begins a page whose title and heading are TITLE. */
 void page_begin(struct page *p, struct oauth_exchange *x, enum text title, const struct str *args,
                 size_t n);
-/* The same, sending on to URL after SECONDS. */
-void page_onward(struct page *p, struct oauth_exchange *x, enum text title, struct str url,
-                 unsigned seconds);
+/* The value of the header `Refresh` that sends the browser to URL after SECONDS; .p NULL when out
+ * of memory. */
+struct str page_refresh(struct oauth_exchange *x, struct str url, unsigned seconds);
 /* <TAG class="CLASS">text</TAG>; CLASS may be NULL. */
 void page_text(struct page *p, const char *tag, const char *class_name, enum text t,
                const struct str *args, size_t n);

@@ -32,6 +32,10 @@ service notes {{ path /notes; resource_name "Team notes"; upstream http://127.0.
                  auth sufficient corp; require scope notes:read; login_scope notes:read notes:write }}
 service tasks {{ path /tasks; upstream http://127.0.0.1:9/mcp; auth sufficient corp; auth sufficient home
                  accept_risk same-issuer }}
+scope admin:read {{ text "Look at it" }}
+scope admin:all  {{ text "Administer it all"; for claim /groups = notes-admins }}
+service admin {{ path /admin; upstream http://127.0.0.1:9/mcp; auth sufficient corp; require scope admin:read
+                 tool purge require scope admin:all; tool * allow; accept_risk broad-allow }}
 client app {{ text "Notes App"; redirect_uri {callback} }}
 '''
 
@@ -121,6 +125,21 @@ def test_a_no_a_choice_and_errors(pages, oidc):
     assert 'error=access_denied' in at['denied-application']['url']
     assert 'code=' in at['chosen']['url']
     assert len(oidc.asked('/authorize')) == 1
+
+
+def test_a_scope_that_is_not_hers(pages, oidc):
+    hub, drive = pages
+    oidc.signed_in = 'bob'
+    asks = App(hub, 'app', hub.application, service='admin', scope='admin:read admin:all')
+    reports = drive([
+        {'name': 'perhaps', 'goto': asks.url(), 'axe': True},
+        {'name': 'told', 'press': 'Allow and sign in', 'until': hub.public_url + '/callback/', 'axe': True, 'narrow': True},
+        {'name': 'told-application', 'press': 'Go back to the application', 'role': 'link', 'until': hub.application},
+    ])
+    at = {r['name']: r for r in reports}
+    assert 'only if your account may have it' in at['perhaps']['text']
+    assert 'Administer it all' in at['told']['text'] and at['told']['scripts'] == 0
+    assert 'code=' in at['told-application']['url']
 
 
 def test_names_of_strangers_run_nowhere(pages):  # row 98
