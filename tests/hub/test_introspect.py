@@ -8,6 +8,7 @@ import urllib.parse
 import pytest
 
 from support import tokens
+from support.hub import SLOW
 from support.upstream import MockUpstream
 
 AUDIENCE = 'http://127.0.0.1:7070/notes'
@@ -107,6 +108,46 @@ def test_a_token_that_is_not_good_is_401(notes, server, upstream, change):
     server.says = {k: v for k, v in server.says.items() if v is not None}
     assert notes().call('/notes', token='opaque').status == 401
     assert upstream.requests == []
+
+
+def test_a_token_that_the_server_calls_inactive_is_not_asked_about_again_at_once(notes, server):
+    server.says = {'active': False}
+    h = notes('reuse_inactive 1m', workers=1)
+    assert [h.call('/notes', token='gone').status for _ in range(3)] == [401, 401, 401]
+    assert [asked['token'] for asked in server.asked] == ['gone']
+    server.says = {'active': True, 'sub': 'ann', 'aud': AUDIENCE}
+    assert h.call('/notes', token='good').status == 200
+    assert h.call('/notes', token='gone').status == 401
+
+
+def test_it_is_asked_about_again_when_the_time_is_over(notes, server):
+    server.says = {'active': False}
+    h = notes('reuse_inactive 1s')
+    assert h.call('/notes', token='new').status == 401
+    server.says = {'active': True, 'sub': 'ann', 'aud': AUDIENCE}
+    end = time.monotonic() + 30 * SLOW
+    while h.call('/notes', token='new').status != 200:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_with_0s_it_is_asked_about_every_time(notes, server):
+    server.says = {'active': False}
+    h = notes('reuse_inactive 0s')
+    assert [h.call('/notes', token='gone').status for _ in range(2)] == [401, 401]
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize('first, status', [({'says': {}}, 503), ({'status': 500}, 503), ({'status': 429}, 503),
+                                           ({'says': {'active': True, 'sub': 'ann', 'aud': 'other'}}, 401),
+                                           ({'says': {'active': True, 'aud': AUDIENCE}}, 401)])
+def test_no_other_answer_is_kept_against_a_token(notes, server, first, status):
+    good = {'says': server.says, 'status': 200}
+    h = notes('reuse_inactive 1m')
+    vars(server).update(first)
+    assert h.call('/notes', token='opaque').status == status
+    vars(server).update(good)
+    assert h.call('/notes', token='opaque').status == 200
 
 
 @pytest.mark.parametrize('says', [

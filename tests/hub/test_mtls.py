@@ -121,15 +121,28 @@ def test_in_an_account_line_it_is_demanded_beside_the_token(notes, ours, idp):
     assert call(h, ours, ours.issue('ann')) == 401
 
 
+def bound_to(certificate):
+    """The `cnf` of a token that is bound to CERTIFICATE (RFC 8705)."""
+    der = ssl.PEM_cert_to_DER_cert(certificate[0].read_text())
+    return {'x5t#S256': base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b'=').decode()}
+
+
 def test_a_token_that_is_bound_to_a_certificate_comes_with_no_other(notes, ours, idp):
     h = notes(stack='auth required keys; account machines')
     ann, bob = ours.issue('ann'), ours.issue('bob')
-    der = ssl.PEM_cert_to_DER_cert(ann[0].read_text())
-
-    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b'=').decode()
-    token = idp.token(aud=AUDIENCE, cnf={'x5t#S256': thumbprint})
+    token = idp.token(aud=AUDIENCE, cnf=bound_to(ann))
     assert call(h, ours, ann, token) == 200
     assert call(h, ours, bob, token) == 401
+
+
+def test_with_require_bound_a_token_that_is_bound_to_nothing_is_refused(notes, ours, idp, upstream):
+    h = notes('require_bound on', stack='auth required keys; account machines')
+    ann = ours.issue('ann')
+    for cnf in ({}, {'cnf': {}}, {'cnf': {'jkt': 'a-key-and-no-certificate'}}):
+        assert call(h, ours, ann, idp.token(aud=AUDIENCE, **cnf)) == 403
+    assert 'bound to no certificate' in json.dumps(h.wait_audit('decision', decision='deny')[0])
+    assert upstream.requests == []
+    assert call(h, ours, ann, idp.token(aud=AUDIENCE, cnf=bound_to(ann))) == 200
 
 
 def header_of(cert, kind):
