@@ -107,31 +107,64 @@ static void print_quoted(const char *text)
   putchar('\'');
 }
 
-static void print_fish_options(const struct cli_command *c)
+/* `-l WORD` of OPTIONS, where CONDITION holds; -r: a value follows. */
+static void print_fish_options(const char *condition, const char *options, bool values)
 {
+  struct str rest = str_of(options), word;
+  while (str_next(&rest, ' ', &word))
+    printf("complete -c mcpauth -n '%s' -l %.*s%s\n", condition, (int)word.n - 2, word.p + 2,
+           values && !str_is(word, "--help") && !str_is(word, "--version") ? " -r" : "");
+}
+
+static void print_fish_command(const struct cli_command *c)
+{
+  char condition[64];
   CLEANUP(buf_done) struct buf options;
   buf_init(&options, KIB(4));
   put_options(&options, c, " ");
-  struct str rest = buf_view(&options), word;
-  while (str_next(&rest, ' ', &word))
-    printf("complete -c mcpauth -n '__fish_seen_subcommand_from %s' -l %.*s\n", c->name,
-           (int)word.n - 2, word.p + 2);
+  printf("complete -c mcpauth -f -n __mcpauth_at -a %s -d ", c->name);
+  print_quoted(c->summary);
+  putchar('\n');
+  if (c->actions)
+    printf("complete -c mcpauth -f -n '__mcpauth_at %s no-action' -a '%s'\n", c->name, c->actions);
+  snprintf(condition, sizeof condition, "__mcpauth_at %s", c->name);
+  print_fish_options(condition, options.p ? options.p : "", false);
 }
 
 static void print_fish(void)
 {
-  puts("# fish completion of mcpauth, made by `mcpauth completion fish`.");
-  for (size_t i = 0; cli_commands[i]; i++) {
-    const struct cli_command *c = cli_commands[i];
-    printf("complete -c mcpauth -f -n __fish_use_subcommand -a %s -d ", c->name);
-    print_quoted(c->summary);
-    putchar('\n');
-    if (c->actions)
-      printf("complete -c mcpauth -n '__fish_seen_subcommand_from %s; and not "
-             "__fish_seen_subcommand_from %s' -a '%s'\n",
-             c->name, c->actions, c->actions);
-    print_fish_options(c);
-  }
+  puts("# fish completion of mcpauth, made by `mcpauth completion fish`.\n"
+       "function __mcpauth_line # command and action: what is no option and no value of one\n"
+       "  set -l value no\n"
+       "  for word in (commandline -opc)[2..-1]\n"
+       "    if test $value = yes\n"
+       "      set value no\n"
+       "      continue\n"
+       "    end\n"
+       "    switch $word\n"
+       "      case -c --config --state-dir --control --plugin-dir\n"
+       "        set value yes\n"
+       "      case '-*'\n"
+       "      case '*'\n"
+       "        echo $word\n"
+       "    end\n"
+       "  end\n"
+       "end\n"
+       "function __mcpauth_at # nowhere yet, behind COMMAND, or right behind it\n"
+       "  set -l line (__mcpauth_line)\n"
+       "  switch (count $argv)\n"
+       "    case 0\n"
+       "      test (count $line) -eq 0\n"
+       "    case 1\n"
+       "      test \"$line[1]\" = $argv[1]\n"
+       "    case 2\n"
+       "      test (count $line) -eq 1 -a \"$line[1]\" = $argv[1]\n"
+       "  end\n"
+       "end");
+  print_fish_options("__mcpauth_at", global_options, true);
+  puts("complete -c mcpauth -n __mcpauth_at -s c -r");
+  for (size_t i = 0; cli_commands[i]; i++)
+    print_fish_command(cli_commands[i]);
 }
 
 static int run(const struct cli *cli, int argc, char **argv)

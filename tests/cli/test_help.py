@@ -1,12 +1,17 @@
 """Help at every level fits a screen and shows an example; shells complete what the help lists."""
 
+import os
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
-from support.hub import RUN
+from support.hub import RUN, SLOW
 
 
 def mcpauth(*args):
@@ -23,14 +28,35 @@ def actions(command):
     return [word for word in complete('mcpauth', command, '') if not word.startswith('-') and word in synopsis]
 
 
-def complete(*words):
-    """What bash offers for the last of WORDS."""
+def in_bash(words):
     line = ' '.join(f"'{w}'" for w in words)
-    script = (f'eval "$({RUN} mcpauth completion bash)"; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; '
-              '_mcpauth; printf "%s\\n" "${COMPREPLY[@]}"')
-    done = subprocess.run(['bash', '-c', script], capture_output=True, text=True, timeout=60, cwd='/proc/self/fdinfo')
+    return (f'eval "$({RUN} mcpauth completion bash)"; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; '
+            '_mcpauth; printf "%s\\n" "${COMPREPLY[@]}"')
+
+
+def in_zsh(words):
+    """What it would add: zsh itself then leaves out what does not begin like the last word."""
+    line = ' '.join(f"'{w}'" for w in words)
+    return (f"compadd () {{ shift; print -rl -- ${{(M)@:#{words[-1]}*}} }}; _files () {{ }}; "
+            f'words=({line}); CURRENT={len(words)}; eval "$({RUN} mcpauth completion zsh)"')
+
+
+def in_fish(words):
+    return f'{RUN} mcpauth completion fish | source; complete -C "{" ".join(words)}"'
+
+
+SHELLS = {'bash': (['bash', '-c'], in_bash), 'zsh': (['zsh', '-fc'], in_zsh),
+          'fish': (['fish', '--no-config', '-c'], in_fish)}
+
+
+def complete(*words, shell='bash'):
+    """What a shell offers for the last of WORDS."""
+    line, script = SHELLS[shell]
+    if not shutil.which(shell):
+        pytest.skip(f'no {shell}')
+    done = subprocess.run([*line, script(words)], capture_output=True, text=True, timeout=60, cwd='/proc/self/fdinfo')
     assert done.returncode == 0 and not done.stderr, done.stderr
-    return done.stdout.split()
+    return [line.split('\t')[0] for line in done.stdout.splitlines() if line]
 
 
 def fits(text):
@@ -49,23 +75,62 @@ def test_the_help_of_every_subcommand_and_action_fits_a_screen_and_shows_an_exam
         fits(mcpauth(command, action, '--help'))
 
 
-def test_bash_completes_every_command_that_the_help_lists():
-    assert set(COMMANDS) <= set(complete('mcpauth', ''))
-    assert complete('mcpauth', 'prov') == ['provider']
-    assert complete('mcpauth', '-c', 'dir', 'prov') == ['provider']
+@pytest.mark.parametrize('shell', SHELLS)
+def test_shells_complete_every_command_that_the_help_lists(shell):
+    assert set(COMMANDS) <= set(complete('mcpauth', '', shell=shell))
+    assert complete('mcpauth', 'prov', shell=shell) == ['provider']
+    assert complete('mcpauth', '-c', 'dir', 'prov', shell=shell) == ['provider']
 
 
+def listed(*words):
+    """The options in a help."""
+    return set(re.findall(r'--[a-z][a-z-]*', mcpauth(*words, '--help').split('\nExample:')[0]))
+
+
+@pytest.mark.parametrize('shell', SHELLS)
+def test_shells_complete_the_options_before_a_command(shell):
+    assert {'--config', '--state-dir', '--control', '--plugin-dir'} <= set(complete('mcpauth', '--', shell=shell))
+
+
+@pytest.mark.parametrize('shell', SHELLS)
 @pytest.mark.parametrize('command', COMMANDS)
-def test_bash_completes_every_option_that_a_help_lists(command):
-    listed = set(re.findall(r'--[a-z][a-z-]*', mcpauth(command, '--help').split('\nExample:')[0]))
+def test_shells_complete_every_option_that_a_help_lists(command, shell):
     first = complete('mcpauth', command, '')
-    offered = set(complete('mcpauth', command, first[0] if not first[0].startswith('-') else 'x', '--'))
-    assert listed <= offered
+    action = first[0] if not first[0].startswith('-') else 'x'
+    assert listed(command) <= set(complete('mcpauth', command, action, '--', shell=shell))
 
 
-def test_actions_are_offered_once():
-    assert {'list', 'show', 'enable', 'disable', 'new', 'test'} <= set(complete('mcpauth', 'provider', ''))
-    assert 'list' not in complete('mcpauth', 'provider', 'test', '--')
+@pytest.mark.parametrize('shell', SHELLS)
+def test_actions_are_offered_once(shell):
+    assert {'list', 'show', 'enable', 'disable', 'new', 'test'} <= set(complete('mcpauth', 'provider', '', shell=shell))
+    assert complete('mcpauth', 'provider', 'en', shell=shell) == ['enable']
+    assert 'list' not in complete('mcpauth', 'provider', 'test', '--', shell=shell)
+
+
+def test_the_installed_file_completes_at_the_prompt_of_zsh(tmp_path):
+    if not shutil.which('zsh'):
+        pytest.skip('no zsh')
+    (tmp_path / '_mcpauth').write_text(mcpauth('completion', 'zsh'))
+    (tmp_path / '.zshrc').write_text(f'fpath=({tmp_path} $fpath); autoload -Uz compinit; compinit -u -D\nPS1="ready> "\n')
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve('/usr/bin/env', ['env', 'zsh', '-i'], {**os.environ, 'ZDOTDIR': str(tmp_path), 'TERM': 'dumb'})
+    try:
+        read_until(terminal, b'ready> ')
+        os.write(terminal, b'mcpauth prov\t')
+        read_until(terminal, b'mcpauth provider ')
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def read_until(terminal, wanted):
+    said, end = b'', time.monotonic() + 30 * SLOW
+    while wanted not in said:
+        assert time.monotonic() < end, said
+        if select.select([terminal], [], [], 0.5)[0]:
+            said += os.read(terminal, 4096)
 
 
 @pytest.mark.parametrize('shell, check', [('bash', ['-n']), ('zsh', ['-n']), ('fish', ['--no-execute'])])
@@ -75,9 +140,3 @@ def test_what_is_printed_is_sound_to_its_shell(tmp_path, shell, check):
     path = tmp_path / 'completion'
     path.write_text(mcpauth('completion', shell))
     assert subprocess.run([shell, *check, path], timeout=60).returncode == 0
-
-
-@pytest.mark.parametrize('shell', ['zsh', 'fish'])
-def test_every_shell_knows_every_command(shell):
-    text = mcpauth('completion', shell)
-    assert all(re.search(rf'\b{command}\b', text) for command in COMMANDS)
