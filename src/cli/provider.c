@@ -22,6 +22,11 @@ static const char *kinds(const struct mcpauth_provider *p)
 
 /* ---- list */
 
+static void print_line(const struct mcpauth_provider *p, const char *where)
+{
+  printf("%-16s %-8s %-13s %s  (%s)\n", p->name, p->version, kinds(p), p->description, where);
+}
+
 static int list_one(struct loader *l, const char *name)
 {
   struct err e = {""};
@@ -31,7 +36,7 @@ static int list_one(struct loader *l, const char *name)
     fprintf(stderr, "mcpauth provider: %s: %s\n", name, e.text);
     return CLI_FAILED;
   }
-  printf("%-16s %-8s %-13s %s  (%s)\n", p->name, p->version, kinds(p), p->description, path);
+  print_line(p, path);
   return CLI_OK;
 }
 
@@ -48,6 +53,7 @@ static int list(struct loader *l, const char *dirs)
       status |= list_one(l, names[i]);
   if (n == 0)
     printf("There is no provider in %s.\n", dirs);
+  print_line(config_builtin(STR("clients")), "part of the hub");
   arena_free(a);
   return status;
 }
@@ -156,6 +162,8 @@ static void print_properties(const struct mcpauth_provider *p)
     puts("            it is a guard: it lets pass or refuses, and never says who is calling");
   if (p->claims)
     puts("            it tells its own credentials from others");
+  if (p->login_begin)
+    puts("            it logs people in, with their browser");
   if (p->issuers)
     puts("            it names the issuers of its tokens");
 }
@@ -169,28 +177,44 @@ static void print_needs(const struct elfnote *note)
   putchar('\n');
 }
 
-static int show(struct loader *l, const char *what)
+/* PATH and NOTE are NULL of the one that is part of the hub. */
+static void print_provider(const struct mcpauth_provider *p, const char *path,
+                           const struct elfnote *note)
 {
-  struct err e = {""};
-  const char *path;
-  AUTO_FREE char *real = strchr(what, '/') ? realpath(what, NULL) : NULL;
-  const struct mcpauth_provider *p = loader_open(l, real ? real : what, &path, &e);
-  if (p == NULL) {
-    fprintf(stderr, "mcpauth provider: %s\n", e.text);
-    return CLI_FAILED;
-  }
   printf("%s %s: %s\n\n", p->name, p->version, p->description);
-  printf("  file      %s\n", path);
+  printf("  file      %s\n", path ? path : "none: it is part of the hub");
   printf("  abi       %u.%u\n", p->abi >> 16, p->abi & 0xffff);
-  print_needs(loader_note(l, p->name));
+  if (note)
+    print_needs(note);
   printf("  serves    %s lines\n", kinds(p));
   print_properties(p);
   puts("\nOptions of its provider block:\n");
   for (const struct mcpauth_option *o = p->options; o && o->name; o++)
     print_option(o);
+  if (p->options == NULL || p->options->name == NULL)
+    puts("  none of its own");
   puts("\nAnd those of every provider: module, scopes, deadline, ca_file, egress_proxy, "
        "accept_risk;\n"
        "see mcpauth.d(5).");
+}
+
+static int show(struct loader *l, const char *what)
+{
+  struct err e = {""};
+  const char *path;
+  AUTO_FREE char *real = strchr(what, '/') ? realpath(what, NULL) : NULL;
+  const struct mcpauth_provider *p = config_builtin(str_of(what));
+  if (p) {
+    print_provider(p, NULL, NULL);
+    puts("What it answers for are the `client` blocks there.");
+    return CLI_OK;
+  }
+  p = loader_open(l, real ? real : what, &path, &e);
+  if (p == NULL) {
+    fprintf(stderr, "mcpauth provider: %s\n", e.text);
+    return CLI_FAILED;
+  }
+  print_provider(p, path, loader_note(l, p->name));
   return CLI_OK;
 }
 

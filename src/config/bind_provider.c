@@ -73,7 +73,7 @@ static bool load_module(struct binder *b, const struct statement *s, struct conf
     return false;
   }
   p->module = bind_dup(b, word->text);
-  if ((p->table = builtin_table(word->text)) != NULL)
+  if ((p->table = config_builtin(word->text)) != NULL)
     return true;
   p->table = b->modules->load(b->modules->self, p->module, b->arena, &p->path, &e);
   if (p->table == NULL)

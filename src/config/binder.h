@@ -142,8 +142,6 @@ void *bind_alloc(struct binder *b, size_t n, size_t size);
 /* The built-in provider of configured clients as a block that stands in no file, unless there is
  * one. */
 void builtin_add(struct binder *b);
-/* Its table; NULL when MODULE is no built-in one. */
-const struct mcpauth_provider *builtin_table(struct str module);
 /* Appends WORD to LIST. */
 void words_add(struct binder *b, struct config_words *list, const char *word);
 void bind_no_memory(struct binder *b);

@@ -27,7 +27,7 @@ static const struct mcpauth_provider clients = {
     .verify = verify,
 };
 
-const struct mcpauth_provider *builtin_table(struct str module)
+const struct mcpauth_provider *config_builtin(struct str module)
 {
   return str_is(module, clients.name) ? &clients : NULL;
 }

@@ -393,6 +393,8 @@ int config_user(const char *dir, struct arena *arena, const char **ret_user, str
 void config_finding_print(const struct config_finding *f, FILE *to);
 /* The effective configuration in its own grammar, secrets masked, defaults included. */
 void config_print(const struct config *c, FILE *to);
+/* The table of the module that is part of the hub; NULL when MODULE is none. */
+const struct mcpauth_provider *config_builtin(struct str module);
 /* Whether P is the built-in provider of configured clients: its line answers for the tokens that
  * they get with client_credentials. */
 bool config_is_clients(const struct config_provider *p);

@@ -42,6 +42,19 @@ def test_show_prints_every_option_with_its_default_and_help():
     assert 'what start does (since 0.1)' in done.stdout
 
 
+def test_the_provider_that_is_part_of_the_hub_is_shown_and_listed():
+    done = provider('show', 'clients')
+    assert done.returncode == 0 and done.stdout.startswith('clients ')
+    assert 'part of the hub' in done.stdout and 'none of its own' in done.stdout and '`client` blocks' in done.stdout
+    assert 'serves    auth lines' in done.stdout
+    assert any(line.startswith('clients ') for line in provider('list').stdout.splitlines())
+
+
+def test_show_says_who_logs_people_in():
+    assert 'it logs people in' in provider('show', 'google-oauth').stdout
+    assert 'it logs people in' not in provider('show', 'clients').stdout
+
+
 def test_show_takes_a_file(tmp_path):
     done = provider('show', f'{PLUGINS}/fault.so')
     assert done.returncode == 0 and done.stdout.startswith('fault ')
