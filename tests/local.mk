@@ -51,7 +51,7 @@ check-long: all tests/support/stack-eval tests/support/gate-eval tests/support/p
 	STORE_KILLS=200 tests/unit/test_store_crash
 .PHONY: check-long
 # Logins through one provider without a hub around it.
-check_PROGRAMS += tests/support/login-run
+FOR_PYTEST += tests/support/login-run
 tests_support_login_run_SOURCES = tests/support/login-run.c
 # The JSON gate against an oracle of its own.
 check_PROGRAMS += tests/support/gate-eval

@@ -36,5 +36,5 @@ tests_unit_test_config_bind_SOURCES = tests/unit/test_config_bind.c tests/suppor
 UNIT_TESTS += tests/unit/test_config_folder
 tests_unit_test_config_folder_SOURCES = tests/unit/test_config_folder.c tests/support/fake_modules.h
 # Sections of mcpauth.d(5), from the tables.
-check_PROGRAMS += tests/support/option-pod
+FOR_PYTEST += tests/support/option-pod
 tests_support_option_pod_SOURCES = tests/support/option-pod.c

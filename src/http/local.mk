@@ -21,7 +21,7 @@ libcore_a_SOURCES += \
   src/http/respond.c \
   src/http/self_test.c \
   src/http/server.c
-check_PROGRAMS += tests/support/http-echo
+FOR_PYTEST += tests/support/http-echo
 tests_support_http_echo_SOURCES = tests/support/http-echo.c
 UNIT_TESTS += tests/unit/test_admission tests/unit/test_challenge tests/unit/test_http_body tests/unit/test_target
 tests_unit_test_http_body_SOURCES = tests/unit/test_http_body.c

@@ -83,6 +83,16 @@ def test_structs_have_grown_at_their_end_only(release):
         assert now[name][:len(members)] == members, name
 
 
+def test_what_grows_comes_with_a_new_minor_version():
+    text = HEADER.read_text()
+    today = '.'.join(re.search(rf'define MCPAUTH_ABI_{part} (\d+)u', text)[1] for part in ('MAJOR', 'MINOR'))
+    newest = max(RELEASES, key=lambda r: [int(n) for n in r.split('.')])
+    if today == newest:
+        assert structs(text) == structs((TOP / 'tests/abi' / newest / 'mcpauth/provider.h').read_text())
+    else:
+        assert [int(n) for n in today.split('.')] > [int(n) for n in newest.split('.')]
+
+
 @pytest.mark.parametrize('release', RELEASES)
 def test_a_provider_built_against_a_released_header_keeps_every_rule_today(tmp_path, release):
     example = TOP / 'examples/hello-provider'

@@ -1,6 +1,7 @@
 """mcpauth provider new: what it writes builds without a warning and keeps every rule, at once."""
 
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -53,6 +54,38 @@ def test_in_the_tree_it_gets_a_folder_a_page_a_script_and_its_lines_in_the_make_
         assert (tmp_path / name).is_file(), name
     assert 'plugins_badge_groups_la_SOURCES = plugins/badge-groups/badge-groups.c' in (tmp_path / 'plugins/local.mk').read_text()
     assert 'docs/mcpauth-badge-groups.5: plugins/' in (tmp_path / 'docs/local.mk').read_text()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the sources, configured as the build folder is."""
+    top = tmp_path / 'tree'
+    top.mkdir()
+    left_out = ['.git', '.cache', 'build*', 'autom4te.cache', 'node_modules', '__pycache__']
+    pack = run('tar', '-C', TOP, *[f'--exclude=./{name}' for name in left_out], '-cf', tmp_path / 'tree.tar', '.')
+    assert pack.returncode == 0, pack.stderr
+    shutil.unpack_archive(tmp_path / 'tree.tar', top)
+    shutil.copytree(TOP / 'build-aux', top / 'build-aux', dirs_exist_ok=True)
+    (top / 'build').mkdir()
+    status = (pathlib.Path(BUILD) / 'config.status').read_text().replace(os.path.realpath(BUILD), str(top / 'build'))
+    (top / 'build/config.status').write_text(status)
+    return top
+
+
+@pytest.mark.slow
+def test_in_the_tree_every_kind_builds_with_the_rest_and_keeps_the_rules(tree):
+    names = {'badge-groups': [], 'badge-blocking': ['--blocking'], 'badge-login': ['--login']}
+    for name, kind in names.items():
+        done = run(f'{BUILD}/mcpauth', 'provider', 'new', name, *kind, cwd=tree)
+        assert done.returncode == 0, done.stderr
+    targets = ' '.join(f'plugins/{name}.la docs/mcpauth-{name}.5' for name in names)
+    done = run('sh', '-ec', f'automake; cd build; sh ./config.status -q; make -s {targets}', cwd=tree)
+    assert done.returncode == 0 and 'warning' not in done.stderr, done.stdout + done.stderr
+    for name in names:  # all rules are tried on what is built out of the tree
+        done = run(f'{BUILD}/mcpauth', 'provider', 'test', '--only', 'valid', '--script', f'tests/conform/{name}.script',
+                   f'build/plugins/.libs/{name}.so', cwd=tree)
+        assert done.returncode == 0 and ' 0 broken' in done.stdout, done.stdout + done.stderr
+    assert run(tree / 'tools/check-layers').returncode == 0
 
 
 def test_it_overwrites_nothing(tmp_path):

@@ -23,8 +23,8 @@
  * you hand over are copied.  struct mcpauth_bytes may contain NUL bytes; all others are
  * NUL-terminated UTF-8.
  *
- * The ABI grows at the end of the structs only.  Use MCPAUTH_HAS before calling a host function
- * newer than abi 1.0.  Usable from C11 and C++.
+ * The ABI grows at the end of the structs only.  Before calling a host function newer than abi 1.0
+ * ask with MCPAUTH_HAS, or say MCPAUTH_NEEDS.  Usable from C11 and C++.
  */
 #ifndef MCPAUTH_PROVIDER_H
 #define MCPAUTH_PROVIDER_H
@@ -643,6 +643,27 @@ struct mcpauth_registration {
     char name[8];                                                                                  \
     uint32_t abi;                                                                                  \
   } mcpauth_note = {8, 4, 1, "mcpauth", MCPAUTH_ABI}
+
+/* At file scope: the provider cannot do without this function of the host, which is newer than abi
+ * 1.0: `MCPAUTH_NEEDS (frobnicate);`.  A host that lacks it refuses the file, before anything of it
+ * runs, and says which function that is.  What a provider can do without, it asks for with
+ * MCPAUTH_HAS instead.
+ *
+ * ELF note "mcpauth", type 2, descriptor: where in struct mcpauth_host the function ends, and its
+ * name. */
+#define MCPAUTH_NEEDS(function)                                                                    \
+  __attribute__((section(".note.mcpauth"), used, aligned(4))) static const struct {                \
+    uint32_t name_size, descriptor_size, type;                                                     \
+    char name[8];                                                                                  \
+    uint32_t end;                                                                                  \
+    char needed[60];                                                                               \
+  } mcpauth_needs_##function = {8,                                                                 \
+                                64,                                                                \
+                                2,                                                                 \
+                                "mcpauth",                                                         \
+                                offsetof(struct mcpauth_host, function) +                          \
+                                    sizeof(((struct mcpauth_host *)0)->function),                  \
+                                #function}
 
 #ifdef __cplusplus
 }
