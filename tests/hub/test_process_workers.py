@@ -53,29 +53,11 @@ def test_a_worker_that_crashes_is_replaced_at_once(hub, upstream):
     assert h.call('/notes').status == 200
 
 
-def stopped(pid):
-    with open(f'/proc/{pid}/stat') as f:
-        return f.read().rpartition(')')[2].split()[0] == 'T'
-
-
-def taken_by(h, worker, others, n):
-    """N connections that WORKER has accepted, because the others could not."""
-    for pid in others:
-        os.kill(pid, signal.SIGSTOP)
-        until(lambda: stopped(pid), 10)  # before, it may still be woken for a connection
-    taken = [h.connect() for _ in range(n)]
-    for c in taken:
-        assert c.request('GET', '/health').status == 200
-    for pid in others:
-        os.kill(pid, signal.SIGCONT)
-    return taken
-
-
 # row 132: connections of the other worker live on
 def test_a_crash_costs_the_connections_of_one_worker_only(hub, upstream):
     h = hub(conf(upstream), workers=2)
     one, two = [w['pid'] for w in processes(h)]
-    lost, kept = taken_by(h, one, [two], 8), taken_by(h, two, [one], 8)
+    lost, kept = h.taken_by(one, [two], 8), h.taken_by(two, [one], 8)
     os.kill(one, signal.SIGABRT)
     until(lambda: h.metrics()['mcpauth_worker_crashes_total'] == 1, 20)
     for c in kept:

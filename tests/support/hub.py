@@ -222,6 +222,18 @@ class Hub:
         with self.connect(address, timeout) as c:
             return c.request(method, target, **kw)
 
+    def taken_by(self, worker, others, n):
+        """N connections that WORKER has accepted, because the OTHERS could not."""
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+            _until(lambda: _stopped(pid), 30, lambda: f'process {pid} does not stop')
+        taken = [self.connect() for _ in range(n)]
+        for c in taken:
+            assert c.request('GET', '/health').status == 200
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
+        return taken
+
     def call(self, path, method='tools/list', params=None, token=None, id=1, **kw):
         """POSTs one JSON-RPC message to a service."""
         return self.request('POST', path, body=rpc(method, params, id), token=token, **kw)
@@ -284,6 +296,12 @@ def _until(probe, timeout, complaint):
             raise AssertionError(complaint())
         time.sleep(0.01)
     return found
+
+
+def _stopped(pid):
+    """Before it has, it may still be woken for a connection."""
+    with open(f'/proc/{pid}/stat') as f:
+        return f.read().rpartition(')')[2].split()[0] == 'T'
 
 
 def _session(sid):
