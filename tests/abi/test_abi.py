@@ -137,6 +137,7 @@ def test_a_provider_that_cannot_do_without_says_which_hub_it_needs(newer):
 
 
 def test_a_provider_that_declares_what_it_needs_is_refused_with_the_functions_that_are_missing(newer):
+    """row 131"""
     done = newer('', '-DNEEDS')
     assert done.returncode == 1
     assert ('newer.so: needs what this hub does not have: from_the_future (it was built for ABI 1.99, this hub has 1.0)'
@@ -158,6 +159,7 @@ def test_show_names_the_host_functions_that_a_provider_needs(tmp_path):
 
 @pytest.mark.parametrize('name', ['', '\\033[31m', 'UPPER', 'a b', 'x' * 60])
 def test_a_need_that_is_no_name_of_a_function_is_refused_unprinted(tmp_path, name):
+    """row 130"""
     so = needing(tmp_path, f"""
 __attribute__((section(".note.mcpauth"), used, aligned(4))) static const struct {{
   uint32_t name_size, descriptor_size, type; char name[8]; uint32_t end; char needed[60];
