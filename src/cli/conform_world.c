@@ -139,7 +139,8 @@ static int write_provider(const struct world *w, const char *name, unsigned whic
   CLEANUP(buf_done) struct buf b;
   char file[64];
   buf_init(&b, KIB(64));
-  buf_printf(&b, "provider %s {\nmodule %s\ndeadline 2s\n", name, w->table->name);
+  buf_printf(&b, "provider %s {\nmodule %s\ndeadline %ds\n", name, w->table->name,
+             w->c->scene == SCENE_TIMEOUT ? 2 : 5);
   put_options(w, &b);
   buf_puts(&b, "}\n");
   const char *line = w->table->verify == NULL && w->table->account == NULL ? "auth required"

@@ -25,7 +25,8 @@ struct keyring;
 enum {
   KEYRING_PUBLISH_S = 600, /* max-age of our JWKS: a key is published that long before it signs */
   KEYRING_SPREAD_S = 10,   /* until every worker has read a new ring */
-  KEYRING_HURRY_S = 2,     /* the same where it is urgent: they look once a second */
+  KEYRING_HURRY_S = 3,     /* the same where it is urgent: they look once a second, and times are
+                              rounded down to one */
   KEYRING_KEEP_S = 86400,  /* what was signed or sealed outside of the store lives no longer */
   KEYRING_KEYS = 64,       /* of each kind */
   KEYRING_SEAL_OVERHEAD = 45, /* bytes that a sealed text is longer */

@@ -37,7 +37,7 @@ def demo_server(tmp_path):
     port_file = tmp_path / 'notes-port'
     server = subprocess.Popen([RUN, 'examples/notes-server/notes-server', '--port', '0', '--port-file',
                                str(port_file)], stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not port_file.exists():
         assert server.poll() is None and time.monotonic() < end
         time.sleep(0.01)

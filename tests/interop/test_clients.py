@@ -24,7 +24,7 @@ def inspect(url, *args, token=None, era='legacy', transport='http', home):
         [npm.NODE, program, '--cli', '--server-url', url, '--transport', transport, '--protocol-era', era,
          *header, '--format', 'json', *args],
         env={**os.environ, 'HOME': str(home), 'MCP_INSPECTOR_SECRET_STORE': 'file'}, text=True,
-        capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+        capture_output=True, stdin=subprocess.DEVNULL, timeout=180)
 
 
 def call_echo(url, **kw):

@@ -3,19 +3,16 @@ nothing is in the way of a keyboard or a screen reader. Screenshots lie in .cach
 
 import http.server
 import json
-import pathlib
 import shutil
 import subprocess
-import sys
 import threading
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'oauth'))
-
-from support import npm  # noqa: E402
-from support.people import App  # noqa: E402
-from test_pages import PAYLOADS, register  # noqa: E402
+from support import npm
+from support.oauth import register
+from support.payloads import PAYLOADS
+from support.people import App
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='there is no chromium here (apt-get install chromium)')

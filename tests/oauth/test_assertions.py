@@ -1,7 +1,6 @@
 """Enterprise-managed authorization: an identity provider's assertion (ID-JAG, RFC 7523) becomes a token.
 Rows 103, 104, 111, 117."""
 
-import base64
 import json
 import time
 import uuid
@@ -9,9 +8,8 @@ import uuid
 import pytest
 
 from support import tokens
-from test_token_endpoint import claims_of, error, form, good
+from support.oauth import SECRET, basic, claims_of, error, form, good
 
-SECRET = 'correct horse battery staple'
 GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 CONF = '''
 provider corp {{ module bearer-jwt; issuer {idp}; jwks_uri {idp}/jwks; audience https://nobody.example }}
@@ -41,8 +39,7 @@ def assertion(hub, header=None, **over):
 
 
 def exchange(hub, text, client='desk', **more):
-    basic = base64.b64encode(f'{client}:{SECRET.replace(" ", "+")}'.encode()).decode()
-    return form(hub, {'grant_type': GRANT, 'assertion': text, **more}, Authorization=f'Basic {basic}')
+    return form(hub, {'grant_type': GRANT, 'assertion': text, **more}, **basic(client))
 
 
 def test_an_assertion_becomes_a_token_that_satisfies_the_line_that_was_named(enterprise, upstream):

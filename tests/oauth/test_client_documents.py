@@ -3,14 +3,13 @@
 import json
 import socket
 import threading
-import time
 
 import pytest
 
 from support.hub import HubFailed
+from support.oauth import error, good, login, take
 from support.people import App, Person
 from support.standin import Reply, StandIn
-from test_token_endpoint import error, good, login, take
 
 REDIRECT = 'http://localhost/cb'
 
@@ -129,10 +128,8 @@ def test_a_hub_that_is_public_connects_to_no_address_of_its_own_network(login_hu
     'https://APP.example/c', 'ftp://app.example/c'])
 def test_a_url_that_cannot_be_a_clients_id_is_not_fetched(login_hub, url):  # row 107
     hub = login_hub(public_url='https://mcp.example.com', hub='listen 0.0.0.0:0; accept_risk plain-http-listen')
-    start = time.monotonic()
     page = page_of(hub, url)
-    assert page.status in (400, 401) and page.location is None
-    assert time.monotonic() - start < 5
+    assert page.status == 400 and page.location is None  # 503 would be a fetch that failed
 
 
 def test_a_slow_site_holds_up_nobody_else(notes, site):  # row 109
@@ -140,9 +137,9 @@ def test_a_slow_site_holds_up_nobody_else(notes, site):  # row 109
     waiting = threading.Thread(target=lambda: page_of(notes, site.id), daemon=True)
     waiting.start()
     site.wait_count('/client.json', 1)
-    assert page_of(notes, 'app', 'https://app.example/cb').status == 200
     other = site.url + '/second.json'
     assert page_of(notes, other).status == 503  # one a host
+    assert page_of(notes, 'app', 'https://app.example/cb').status == 200
     assert site.count['/second.json'] == 0
 
 

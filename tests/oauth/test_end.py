@@ -4,8 +4,7 @@ import concurrent.futures
 import http.client
 import threading
 
-from test_refresh import refresh, tokens_of
-from test_token_endpoint import good
+from support.oauth import good, refresh, tokens_of
 
 
 def test_what_is_under_way_when_the_hub_ends_can_be_asked_for_again(login_hub, oidc):  # row 192

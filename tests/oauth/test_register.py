@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from test_token_endpoint import good, login, take
+from support.oauth import good, login, take
 
 CONF = '''
 scope notes:read {{ text "Read" }}

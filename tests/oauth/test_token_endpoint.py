@@ -5,57 +5,14 @@ import base64
 import concurrent.futures
 import json
 import time
-import urllib.parse
 import uuid
 
 import pytest
 
 from support import tokens
-from support.people import App, Person
+from support.oauth import SECRET, basic, claims_of, error, form, good, login, take
 
-SECRET = 'correct horse battery staple'
 CONFIDENTIAL = 'client desk { text "The desk"; secret env:DESK; redirect_uri https://desk.example/cb }'
-
-
-def form(hub, fields, path='/token', **headers):
-    """POSTs FIELDS; a list repeats one, None leaves it out."""
-    pairs = []
-    for name, value in fields.items():
-        pairs += [(name, v) for v in (value if isinstance(value, list) else [value]) if v is not None]
-    return hub.request('POST', path, headers={'Content-Type': 'application/x-www-form-urlencoded', **headers},
-                       body=urllib.parse.urlencode(pairs).encode())
-
-
-def basic(client, secret=SECRET):
-    quoted = secret.replace(' ', '+')
-    return {'Authorization': 'Basic ' + base64.b64encode(f'{client}:{quoted}'.encode()).decode()}
-
-
-def login(hub, client='app', redirect='https://app.example/cb', person=None, **params):
-    """A person logs in; the application and the code that it got."""
-    app = App(hub, client, redirect, service=params.pop('service', 'notes'), **params)
-    who = person or Person(hub)
-    return app, app.code(who.log_in(app))
-
-
-def take(hub, app, code, headers=None, **over):
-    return form(hub, {'grant_type': 'authorization_code', 'code': code, 'redirect_uri': app.redirect,
-                      'code_verifier': app.verifier, 'client_id': app.client_id, **over}, **(headers or {}))
-
-
-def good(answer):
-    assert answer.status == 200, answer.body
-    return json.loads(answer.body)
-
-
-def error(answer, status=400):
-    assert answer.status == status, answer.body
-    return json.loads(answer.body)['error']
-
-
-def claims_of(token):
-    part = token.split('.')[1]
-    return json.loads(base64.urlsafe_b64decode(part + '=' * (-len(part) % 4)))
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class Program:
             stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=True)
         os.set_blocking(self.process.stdout.fileno(), False)
 
-    def wait_port(self, port, timeout=30):
+    def wait_port(self, port, timeout=120):
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             assert self.process.poll() is None, f'{self.process.args} ended: {self.output()}'
@@ -72,7 +72,7 @@ class Program:
             time.sleep(0.05)
         raise AssertionError(f'{self.process.args} does not listen on {port}: {self.output()}')
 
-    def wait_file(self, path, timeout=30):
+    def wait_file(self, path, timeout=120):
         end = time.monotonic() + timeout
         while not path.exists():
             assert self.process.poll() is None, f'{self.process.args} ended: {self.output()}'
