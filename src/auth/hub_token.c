@@ -172,15 +172,6 @@ static void accept_token(struct hub_token_run *r)
   principal_unref(a.who);
 }
 
-/* The line of S that the token satisfies. */
-static const struct config_provider *line_of(const struct config_service *s, struct str provider)
-{
-  for (size_t i = 0; i < s->stack.n_auth; i++)
-    if (str_is(provider, s->stack.auth[i].provider->name))
-      return s->stack.auth[i].provider;
-  return NULL;
-}
-
 static bool configured_client(const struct config *c, struct str id)
 {
   for (size_t i = 0; i < c->n_clients; i++)
@@ -213,7 +204,7 @@ static bool judge(struct hub_token_run *r)
     answer(r, MCPAUTH_INVALID, MCPAUTH_WHY_EXPIRED, "hub token: expired");
   else if (t->issued_at > now + LEEWAY_S)
     answer(r, MCPAUTH_INVALID, MCPAUTH_WHY_NOT_YET_VALID, "hub token: issued in the future");
-  else if ((r->provider = line_of(r->service, t->provider)) == NULL)
+  else if ((r->provider = config_find_line(r->service, t->provider)) == NULL)
     invalid(r, "hub token: its provider is not in this stack");
   else if ((misfit = kind_misfit(r)) != NULL)
     invalid(r, misfit);

@@ -59,14 +59,6 @@ static int fail(const char *text)
 
 /* ---- what to run */
 
-static const struct config_service *find_service(const struct explain *x)
-{
-  for (size_t i = 0; i < x->config->n_services; i++)
-    if (strcmp(x->config->services[i].name, x->service_name) == 0)
-      return &x->config->services[i];
-  return NULL;
-}
-
 static int no_service(struct explain *x)
 {
   const char **names = arena_array(x->arena, x->config->n_services + 1, sizeof *names);
@@ -112,7 +104,7 @@ static int load(struct explain *x)
         config_finding_print(&report.v[i], stderr);
     return fail("the configuration does not load");
   }
-  x->service = find_service(x);
+  x->service = config_find_service(x->config, str_of(x->service_name));
   return x->service ? 0 : no_service(x);
 }
 

@@ -402,6 +402,13 @@ bool config_is_clients(const struct config_provider *p);
 bool config_logs_in(const struct config_provider *p);
 /* Whether somebody can log in through a line of S. */
 bool config_can_log_in(const struct config_service *s);
+/* By name; NULL when there is none. */
+const struct config_service *config_find_service(const struct config *c, struct str name);
+/* The provider instance of that name, if a line of S names it; NULL. */
+const struct config_provider *config_find_line(const struct config_service *s, struct str provider);
+/* Whether C may have to do with S: the administrator binds some clients to services.  C NULL: a
+ * client that is not configured, which nothing binds. */
+bool config_client_serves(const struct config_client *c, const struct config_service *s);
 /* Byte for byte. */
 bool config_words_have(const struct config_words *w, const char *word);
 bool config_words_have_str(const struct config_words *w, struct str word);

@@ -14,6 +14,7 @@ libcore_a_SOURCES += \
   src/config/bind_upstream.c \
   src/config/builtin.c \
   src/config/config.h \
+  src/config/find.c \
   src/config/header_names.c src/config/header_names.h \
   src/config/lexer.c src/config/lexer.h \
   src/config/lint.c \

@@ -309,16 +309,6 @@ static void judged(struct authorize *a)
     ask_or_recall(a);
 }
 
-/* The administrator may have bound a client to services. */
-static bool client_serves(const struct oauth_client *client, const struct config_service *s)
-{
-  const struct config_client *c = client_impl(client)->configured;
-  bool serves = c == NULL || c->n_services == 0;
-  for (size_t i = 0; !serves && i < c->n_services; i++)
-    serves = c->services[i] == s;
-  return serves;
-}
-
 static void judge(struct authorize *a)
 {
   const struct config *c = a->x->oauth->o.config;
@@ -332,7 +322,7 @@ static void judge(struct authorize *a)
   struct authorize_error e = authorize_protocol(&a->params, a->client);
   if (e.error == NULL)
     e = authorize_service(c, &a->params, &a->service);
-  if (e.error == NULL && !client_serves(a->client, a->service))
+  if (e.error == NULL && !config_client_serves(client_impl(a->client)->configured, a->service))
     e = (struct authorize_error){"invalid_target", "This client is not for that service.", false};
   if (e.error)
     refuse(a, &e);

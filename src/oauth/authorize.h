@@ -48,7 +48,6 @@ size_t authorize_providers(const struct config_service *s, const struct config_p
 enum { AUTHORIZE_PROVIDERS = 16 };
 /* Its name for people. */
 const char *authorize_provider_name(const struct config_provider *p);
-const struct config_service *authorize_find_service(const struct config *c, struct str name);
 const struct config_provider *authorize_find_provider(const struct config_service *s,
                                                       struct str name);
 

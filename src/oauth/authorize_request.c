@@ -171,14 +171,6 @@ const char *authorize_provider_name(const struct config_provider *p)
   return p->name;
 }
 
-const struct config_service *authorize_find_service(const struct config *c, struct str name)
-{
-  for (size_t i = 0; i < c->n_services; i++)
-    if (str_is(name, c->services[i].name))
-      return &c->services[i];
-  return NULL;
-}
-
 const struct config_provider *authorize_find_provider(const struct config_service *s,
                                                       struct str name)
 {

@@ -277,7 +277,7 @@ static bool opened(struct arrival *v)
  */
 static bool placed(struct arrival *v)
 {
-  v->service = authorize_find_service(v->x->oauth->o.config, v->t.service);
+  v->service = config_find_service(v->x->oauth->o.config, v->t.service);
   v->provider = v->service ? authorize_find_provider(v->service, v->t.provider) : NULL;
   struct str name = str_slice(v->x->below, 1, v->x->below.n);
   if (v->provider && str_is(name, v->provider->name))

@@ -370,8 +370,7 @@ static int entitled(struct arrival *v, bool *ret_nothing)
   struct scope_set agreed, held;
   struct arena *a = v->x->rq->arena;
   if (scopes_parse(c, v->t.scopes, a, &agreed) < 0 ||
-      scopes_entitled(c, v->who, v->who->claims, v->x->address, &agreed, a, &held, &v->withheld) <
-          0)
+      scopes_entitled(c, v->who, v->x->address, &agreed, a, &held, &v->withheld) < 0)
     return -1;
   *ret_nothing = agreed.n && held.n == 0;
   v->scopes = scopes_text(&held, a);

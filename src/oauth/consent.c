@@ -90,14 +90,6 @@ static bool ticked(const struct params *p, const char *name)
   return false;
 }
 
-static bool required(const struct config_service *s, const struct config_scope *scope)
-{
-  for (size_t i = 0; i < s->n_require; i++)
-    if (s->require[i] == scope)
-      return true;
-  return false;
-}
-
 /* Of what was offered: what the service needs, and what was ticked. */
 static int choose(struct oauth_exchange *x, const struct config_service *s, const struct params *p,
                   struct transaction *t, bool *ret_nothing)
@@ -109,7 +101,7 @@ static int choose(struct oauth_exchange *x, const struct config_service *s, cons
   if (offered.n && (chosen.v = arena_array(a, offered.n, sizeof *chosen.v)) == NULL)
     return -1;
   for (size_t i = 0; i < offered.n; i++)
-    if (required(s, offered.v[i]) || ticked(p, offered.v[i]->name))
+    if (scopes_required(s, offered.v[i]) || ticked(p, offered.v[i]->name))
       chosen.v[chosen.n++] = offered.v[i];
   *ret_nothing = offered.n && chosen.n == 0;
   t->scopes = scopes_text(&chosen, a);
@@ -128,7 +120,7 @@ static void record_consent(struct oauth_exchange *x, const struct transaction *t
 
 static void decide(struct oauth_exchange *x, const struct params *p, struct transaction *t)
 {
-  const struct config_service *s = authorize_find_service(x->oauth->o.config, t->service);
+  const struct config_service *s = config_find_service(x->oauth->o.config, t->service);
   const struct config_provider *with =
       s ? authorize_find_provider(s, params_get(p, "login")) : NULL;
   bool nothing = false;
@@ -290,7 +282,7 @@ static void next_run(struct oauth_exchange *x)
     say_no(x, &d->t);
     return;
   }
-  const struct config_service *s = authorize_find_service(x->oauth->o.config, d->t.service);
+  const struct config_service *s = config_find_service(x->oauth->o.config, d->t.service);
   d->provider = s ? authorize_find_provider(s, d->t.provider) : NULL;
   d->again = str_of(arena_printf(x->rq->arena, "/consent/next?t=%.*s", STR_ARG(state)));
   if (!transaction_has_cookie(x, &d->t))

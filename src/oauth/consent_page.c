@@ -78,12 +78,12 @@ int consent_withhold(struct oauth_exchange *x, const struct consent *c, const st
   const struct config *config = x->oauth->o.config;
   struct arena *a = x->rq->arena;
   struct scope_set login, held, withheld;
-  if (scopes_entitled(config, who, who->claims, x->address, &s->offered, a, &held, &withheld) < 0)
+  if (scopes_entitled(config, who, x->address, &s->offered, a, &held, &withheld) < 0)
     return -1;
   if (held.n == 0 && withheld.n) {
     struct str none = {NULL, 0};
     if (scopes_asked(config, c->service, &c->client->scopes, none, a, &login) < 0 ||
-        scopes_entitled(config, who, who->claims, x->address, &login, a, &held, NULL) < 0)
+        scopes_entitled(config, who, x->address, &login, a, &held, NULL) < 0)
       return -1;
     if (held.n == 0)
       return 0;
@@ -92,14 +92,6 @@ int consent_withhold(struct oauth_exchange *x, const struct consent *c, const st
   s->withheld = withheld;
   s->known = true;
   return 0;
-}
-
-static bool required(const struct config_service *s, const struct config_scope *scope)
-{
-  for (size_t i = 0; i < s->n_require; i++)
-    if (s->require[i] == scope)
-      return true;
-  return false;
 }
 
 /* SURE: whether she may have it needs no word. */
@@ -121,7 +113,7 @@ static void fixed_scopes(struct page *p, const struct consent *c)
 {
   bool any = false;
   for (size_t i = 0; i < c->scopes.offered.n; i++) {
-    if (!required(c->service, c->scopes.offered.v[i]))
+    if (!scopes_required(c->service, c->scopes.offered.v[i]))
       continue;
     if (!any) {
       page_text(p, "p", "soft", TEXT_SCOPES_FIXED, NULL, 0);
@@ -139,7 +131,7 @@ static void chosen_scopes(struct page *p, const struct consent *c)
 {
   for (size_t i = 0; i < c->scopes.offered.n; i++) {
     const struct config_scope *scope = c->scopes.offered.v[i];
-    if (required(c->service, scope))
+    if (scopes_required(c->service, scope))
       continue;
     buf_puts(&p->b, "<label><input type=\"checkbox\" name=\"scope\" value=\"");
     html_text(&p->b, str_of(scope->name));

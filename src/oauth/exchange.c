@@ -1,6 +1,9 @@
 /* What every endpoint needs of a request: parameters, cookies, answers, records; see exchange.h. */
 #include "oauth/exchange.h"
 
+#include "oauth/json_text.h"
+#include "ops/log.h"
+
 enum { MAX_EXTRA = 8 };
 
 void exchange_wait(struct oauth_exchange *x, void (*cancel)(void *waiting), void *waiting)
@@ -70,11 +73,12 @@ void exchange_error(struct oauth_exchange *x, int status, const char *error,
   if (challenge)
     extra = (struct http_header){STR("WWW-Authenticate"), STR("Basic realm=\"mcpauth\"")};
   buf_init(&b, 4096);
-  buf_puts(&b, "{\"error\":");
-  buf_json(&b, str_of(error));
-  buf_puts(&b, ",\"error_description\":");
-  buf_json(&b, str_of(description));
-  buf_printf(&b, ",\"request_id\":\"%s\"}\n", x->rq->id);
+  members_begin(&b);
+  member_text(&b, "error", str_of(error));
+  member_text(&b, "error_description", str_of(description));
+  member_text(&b, "request_id", str_of(x->rq->id));
+  members_end(&b);
+  buf_putc(&b, '\n');
   struct str body = b.failed ? STR("{\"error\":\"server_error\"}\n") : buf_view(&b);
   exchange_send(x, status, "application/json", body, &extra, status == 503 || challenge);
   buf_done(&b);
@@ -92,8 +96,7 @@ struct str exchange_methods(const struct oauth_exchange *x)
 
 void record_member(struct buf *b, const char *key, struct str value)
 {
-  buf_printf(b, ",\"%s\":", key);
-  buf_json(b, value);
+  member_text(b, key, value);
 }
 
 void exchange_record_begin(struct oauth_exchange *x, struct buf *b)
@@ -103,11 +106,11 @@ void exchange_record_begin(struct oauth_exchange *x, struct buf *b)
   record_member(b, "address", str_of(x->address));
 }
 
-int exchange_record(struct oauth_exchange *x, const char *event, struct buf *b)
+void exchange_record(struct oauth_exchange *x, const char *event, struct buf *b)
 {
-  int rc = b->failed ? -1 : audit_put(x->oauth->o.audit, event, x->rq->id, buf_view(b), NULL);
+  if (b->failed || audit_put(x->oauth->o.audit, event, x->rq->id, buf_view(b), NULL) < 0)
+    log_error("request %s: the record %s could not be written", x->rq->id, event);
   buf_done(b);
-  return rc;
 }
 
 void exchange_record_step(struct oauth_exchange *x, const char *event, struct buf *b)

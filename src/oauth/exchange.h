@@ -94,10 +94,11 @@ struct str exchange_methods(const struct oauth_exchange *x);
 /* ---- records */
 
 /* Begins the members of an audit record of this exchange: endpoint, address.  Then member after
- * member with record_member; exchange_record writes it and frees B.  -1: not recorded. */
+ * member with record_member; exchange_record writes it and frees B.  It is for what has happened
+ * already: what cannot be recorded is logged. */
 void exchange_record_begin(struct oauth_exchange *x, struct buf *b);
 void record_member(struct buf *b, const char *key, struct str value);
-int exchange_record(struct oauth_exchange *x, const char *event, struct buf *b);
+void exchange_record(struct oauth_exchange *x, const char *event, struct buf *b);
 /* The same for steps that strangers can take as often as they like: recorded up to a rate. */
 void exchange_record_step(struct oauth_exchange *x, const char *event, struct buf *b);
 /* A refusal before anybody was authenticated: recorded up to a rate (audit_refused). */

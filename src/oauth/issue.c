@@ -5,6 +5,7 @@
 
 #include "oauth/json_text.h"
 #include "oauth/token_text.h"
+#include "ops/log.h"
 #include "store/keyring.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -92,4 +93,26 @@ int issue_token(const struct oauth *o, const struct issue *i, struct arena *a, s
     return err_set(e, "out of memory");
   *ret = made;
   return 0;
+}
+
+int issue_of_grant(const struct oauth *o, const struct config_service *s,
+                   const struct store_grant *g, struct str scope, struct str claims,
+                   struct arena *a, struct issued *ret)
+{
+  struct err e = {""};
+  const struct issue i = {
+      .service = s,
+      .provider = g->provider,
+      .issuer = g->issuer,
+      .subject = g->subject,
+      .client = g->client,
+      .scope = scope,
+      .grant = g->id,
+      .claims = claims,
+      .not_beyond = g->expires_at,
+  };
+  if (issue_token(o, &i, a, ret, &e) == 0)
+    return 0;
+  log_error("no token could be issued: %s", e.text);
+  return -1;
 }

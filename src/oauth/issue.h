@@ -4,6 +4,7 @@
 #define OAUTH_ISSUE_H
 
 #include "oauth/exchange.h"
+#include "store/store.h"
 
 /* For whom and what. */
 struct issue {
@@ -25,5 +26,9 @@ struct issued {
 /* -1 with E: it is too long, cannot be signed, or memory is short. */
 int issue_token(const struct oauth *o, const struct issue *i, struct arena *a, struct issued *ret,
                 struct err *e);
+/* Of the grant G, with SCOPE of its scopes; CLAIMS: what the provider says now.  -1 is logged. */
+int issue_of_grant(const struct oauth *o, const struct config_service *s,
+                   const struct store_grant *g, struct str scope, struct str claims,
+                   struct arena *a, struct issued *ret);
 
 #endif

@@ -2,7 +2,6 @@
 #include "oauth/refresh.h"
 
 #include "oauth/token_text.h"
-#include "ops/log.h"
 
 enum { REFRESH_BYTES = 32 };
 
@@ -52,22 +51,8 @@ static enum store_result keep_tokens(struct refresh *f, struct store_db *db)
 static int sign(struct refresh *f)
 {
   const struct store_grant *g = &f->found.grant;
-  struct err e = {""};
-  const struct issue i = {
-      .service = f->service,
-      .provider = g->provider,
-      .issuer = g->issuer,
-      .subject = g->subject,
-      .client = g->client,
-      .scope = f->scope,
-      .grant = g->id,
-      .claims = f->principal.n ? f->principal : g->principal,
-      .not_beyond = g->expires_at,
-  };
-  if (issue_token(f->oauth, &i, f->arena, &f->access, &e) == 0)
-    return 0;
-  log_error("no token could be issued: %s", e.text);
-  return -1;
+  struct str claims = f->principal.n ? f->principal : g->principal;
+  return issue_of_grant(f->oauth, f->service, g, f->scope, claims, f->arena, &f->access);
 }
 
 static enum store_result rotate(struct refresh *f, struct store_db *db)

@@ -110,7 +110,7 @@ static void unavailable(struct token_call *c)
   refuse(c, 503, "temporarily_unavailable", "The store cannot be asked now.");
 }
 
-static int record_revocation(struct token_call *c, const struct inspection *i)
+static void record_revocation(struct token_call *c, const struct inspection *i)
 {
   struct buf b;
   bool access = i->kind == KIND_ACCESS;
@@ -123,7 +123,7 @@ static int record_revocation(struct token_call *c, const struct inspection *i)
     record_member(&b, "jti", i->access.jti);
   record_member(&b, "issuer", access ? i->access.issuer : i->grant.issuer);
   record_member(&b, "subject", access ? i->access.subject : i->grant.subject);
-  return exchange_record(c->x, "token_revoked", &b);
+  exchange_record(c->x, "token_revoked", &b);
 }
 
 /* What workers know of the person is of yesterday now; then it is acknowledged (row 187). */
@@ -146,14 +146,6 @@ static void put_times(struct buf *b, const struct inspection *i)
   member_number(b, "iat", access ? i->access.issued_at : i->refresh.issued_at);
 }
 
-static bool for_service(const struct config_client *c, const struct config_service *s)
-{
-  for (size_t i = 0; i < c->n_services; i++)
-    if (c->services[i] == s)
-      return true;
-  return c->n_services == 0;
-}
-
 /* The client's own token, or one for a service of a client that may ask. */
 static bool may_see(const struct token_call *c, const struct inspection *i)
 {
@@ -166,7 +158,7 @@ static bool may_see(const struct token_call *c, const struct inspection *i)
     const struct config_service *s = &conf->services[k];
     bool meant =
         access ? str_is(i->access.audience, s->resource) : str_is(i->grant.service, s->name);
-    if (meant && for_service(who, s))
+    if (meant && config_client_serves(who, s))
       return true;
   }
   return false;

@@ -106,12 +106,20 @@ int scopes_asked(const struct config *c, const struct config_service *s,
   return 0;
 }
 
-int scopes_entitled(const struct config *c, const struct principal *who, const json_t *claims,
-                    const char *address, const struct scope_set *set, struct arena *a,
-                    struct scope_set *ret, struct scope_set *ret_not)
+bool scopes_required(const struct config_service *s, const struct config_scope *scope)
+{
+  for (size_t i = 0; i < s->n_require; i++)
+    if (s->require[i] == scope)
+      return true;
+  return false;
+}
+
+int scopes_entitled(const struct config *c, const struct principal *who, const char *address,
+                    const struct scope_set *set, struct arena *a, struct scope_set *ret,
+                    struct scope_set *ret_not)
 {
   struct scope_set held, not_held;
-  const struct policy_caller caller = {.who = who, .claims = claims, .address = address};
+  const struct policy_caller caller = {.who = who, .claims = who->claims, .address = address};
   if (set_init(c, a, &held) < 0 || set_init(c, a, &not_held) < 0)
     return -1;
   for (size_t i = 0; i < set->n; i++)
@@ -139,7 +147,7 @@ int scopes_granted(const struct config *c, const struct config_service *s,
   struct str none = {NULL, 0};
   for (int i = 0; i < 2; i++) {
     if (scopes_asked(c, s, client_bound, i ? none : requested, a, &asked) < 0 ||
-        scopes_entitled(c, who, who->claims, address, &asked, a, ret, NULL) < 0)
+        scopes_entitled(c, who, address, &asked, a, ret, NULL) < 0)
       return -1;
     if (ret->n)
       break;

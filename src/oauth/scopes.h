@@ -13,6 +13,9 @@ struct scope_set {
   size_t n;
 };
 
+/* Whether every request to S needs SCOPE: it is no choice on the consent page. */
+bool scopes_required(const struct config_service *s, const struct config_scope *scope);
+
 /* All functions return -1 when memory is short; results lie in the arena. */
 
 /* REQUESTED: scope tokens with spaces between, as the client sent them; .p NULL: none.  CLIENT may
@@ -20,11 +23,10 @@ struct scope_set {
 int scopes_asked(const struct config *c, const struct config_service *s,
                  const struct config_words *client_bound, struct str requested, struct arena *a,
                  struct scope_set *ret);
-/* Those of SET that WHO, with CLAIMS and from ADDRESS, may hold; the others go to *RET_NOT, which
- * may be NULL. */
-int scopes_entitled(const struct config *c, const struct principal *who, const json_t *claims,
-                    const char *address, const struct scope_set *set, struct arena *a,
-                    struct scope_set *ret, struct scope_set *ret_not);
+/* Those of SET that WHO, from ADDRESS, may hold; the others go to *RET_NOT, which may be NULL. */
+int scopes_entitled(const struct config *c, const struct principal *who, const char *address,
+                    const struct scope_set *set, struct arena *a, struct scope_set *ret,
+                    struct scope_set *ret_not);
 /* Both: what WHO gets of what was asked for; of login_scope, when that is nothing. */
 int scopes_granted(const struct config *c, const struct config_service *s,
                    const struct config_words *client_bound, struct str requested,

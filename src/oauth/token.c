@@ -124,32 +124,15 @@ void token_answer(struct token_run *r, const struct token_success *s)
 
 /* ---- services */
 
-bool token_has_line(const struct config_service *s, struct str provider)
-{
-  for (size_t i = 0; i < s->stack.n_auth; i++)
-    if (str_is(provider, s->stack.auth[i].provider->name))
-      return true;
-  return false;
-}
-
 static bool may_use(const struct token_run *r, const struct config_service *s)
 {
-  const struct config_client *c = client_impl(r->client)->configured;
-  if (c == NULL || c->n_services == 0)
-    return true;
-  for (size_t i = 0; i < c->n_services; i++)
-    if (c->services[i] == s)
-      return true;
-  return false;
+  return config_client_serves(client_impl(r->client)->configured, s);
 }
 
 const struct config_service *token_service(const struct token_run *r, struct str name)
 {
-  const struct config *c = r->x->oauth->o.config;
-  for (size_t i = 0; i < c->n_services; i++)
-    if (str_is(name, c->services[i].name))
-      return may_use(r, &c->services[i]) ? &c->services[i] : NULL;
-  return NULL;
+  const struct config_service *s = config_find_service(r->x->oauth->o.config, name);
+  return s && may_use(r, s) ? s : NULL;
 }
 
 bool token_resource_is(const struct token_run *r, const struct config_service *s)

@@ -61,7 +61,5 @@ const struct config_service *token_service(const struct token_run *r, struct str
 bool token_resource_is(const struct token_run *r, const struct config_service *s);
 /* The service that `resource` names, or the one that is meant without it; NULL. */
 const struct config_service *token_resource(const struct token_run *r);
-/* Whether a line of S names the provider instance. */
-bool token_has_line(const struct config_service *s, struct str provider);
 
 #endif

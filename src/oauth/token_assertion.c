@@ -69,24 +69,14 @@ void assertions_free(struct oauth *o)
 static int keep(void *arg, struct store_db *db)
 {
   struct assertion *a = arg;
-  struct err e = {""};
   enum store_result result = store_mark(db, "id_jag", a->mark, a->mark_until);
   if (result != STORE_OK)
     return work_end(&a->work, result);
   a->grant.expires_at = store_time(db) + a->lifetime_s;
-  result = store_grant_add(db, &a->grant);
-  const struct issue i = {
-      .service = a->service,
-      .provider = a->grant.provider,
-      .issuer = a->grant.issuer,
-      .subject = a->grant.subject,
-      .client = a->grant.client,
-      .scope = a->grant.scopes,
-      .grant = a->grant.id,
-      .claims = a->grant.principal,
-      .not_beyond = a->grant.expires_at,
-  };
-  if (result == STORE_OK && issue_token(a->work.oauth, &i, a->work.arena, &a->access, &e) < 0)
+  const struct store_grant *g = &a->grant;
+  result = store_grant_add(db, g);
+  if (result == STORE_OK && issue_of_grant(a->work.oauth, a->service, g, g->scopes, g->principal,
+                                           a->work.arena, &a->access) < 0)
     result = STORE_FAILED;
   return work_end(&a->work, result);
 }
@@ -202,7 +192,7 @@ static bool go_on(struct assertion *a, const json_t *claims)
   else if (jti.n == 0 || jti.n > LIMIT_CLIENT)
     token_invalid_grant(r, "the assertion has no jti");
   else if ((a->service = service_of(r, claims)) == NULL ||
-           !token_has_line(a->service, str_of(a->issuer->provider->name)))
+           !config_find_line(a->service, str_of(a->issuer->provider->name)))
     token_invalid_grant(r, "the assertion is for no service that it could open");
   else if (fill(a, claims) < 0)
     token_unavailable(r, "out of memory");

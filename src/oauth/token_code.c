@@ -6,7 +6,6 @@
 
 #include "oauth/token.h"
 #include "oauth/token_text.h"
-#include "ops/log.h"
 
 enum { REFRESH_BYTES = 32, VERIFIER_LEAST = 43, VERIFIER_MOST = 128 };
 
@@ -28,14 +27,6 @@ struct exchange_code {
 
 /* ---- in the job thread */
 
-static const struct config_service *service_named(const struct config *c, struct str name)
-{
-  for (size_t i = 0; i < c->n_services; i++)
-    if (str_is(name, c->services[i].name))
-      return &c->services[i];
-  return NULL;
-}
-
 /* NULL, or which of the bindings does not hold. */
 static const char *misfit(const struct exchange_code *e)
 {
@@ -50,7 +41,7 @@ static const char *misfit(const struct exchange_code *e)
     return "the service is not configured any more";
   if (e->resource.n && !resource_is(e->resource, e->service))
     return "the code is for another resource";
-  if (!token_has_line(e->service, c->grant.provider))
+  if (!config_find_line(e->service, c->grant.provider))
     return "the provider has left the service's stack";
   return NULL;
 }
@@ -72,22 +63,8 @@ static enum store_result make_grant(struct exchange_code *e, struct store_db *db
 static int sign(struct exchange_code *e)
 {
   const struct store_grant *g = &e->found.grant;
-  struct err err = {""};
-  const struct issue i = {
-      .service = e->service,
-      .provider = g->provider,
-      .issuer = g->issuer,
-      .subject = g->subject,
-      .client = g->client,
-      .scope = g->scopes,
-      .grant = g->id,
-      .claims = g->principal,
-      .not_beyond = g->expires_at,
-  };
-  if (issue_token(e->work.oauth, &i, e->work.arena, &e->access, &err) == 0)
-    return 0;
-  log_error("no token could be issued: %s", err.text);
-  return -1;
+  return issue_of_grant(e->work.oauth, e->service, g, g->scopes, g->principal, e->work.arena,
+                        &e->access);
 }
 
 static int take(void *arg, struct store_db *db)
@@ -96,7 +73,7 @@ static int take(void *arg, struct store_db *db)
   enum store_result result = store_code_take(db, e->code, e->work.arena, &e->found);
   if (result != STORE_OK)
     return work_end(&e->work, result);
-  e->service = service_named(e->work.oauth->o.config, e->found.grant.service);
+  e->service = config_find_service(e->work.oauth->o.config, e->found.grant.service);
   e->misfit = misfit(e);
   if (e->misfit)
     return work_end(&e->work, STORE_OK);

@@ -188,7 +188,7 @@ static int choose_scope(struct refresh *f)
     f->who = hub_principal(f->provider, &of, &e);
   }
   if (f->who == NULL || scopes_parse(c, g->scopes, f->arena, &agreed) < 0 ||
-      scopes_entitled(c, f->who, f->who->claims, f->address.p, &agreed, f->arena, &held, NULL) < 0)
+      scopes_entitled(c, f->who, f->address.p, &agreed, f->arena, &held, NULL) < 0)
     return -1;
   if (f->asked && f->asked->n && scopes_both(&held, f->asked, f->arena, &held) < 0)
     return -1;
@@ -382,14 +382,6 @@ static void ask_or_not(struct refresh *f)
 
 /* ---- the token */
 
-static const struct config_provider *line_of(const struct config_service *s, struct str provider)
-{
-  for (size_t i = 0; i < s->stack.n_auth; i++)
-    if (str_is(provider, s->stack.auth[i].provider->name))
-      return s->stack.auth[i].provider;
-  return NULL;
-}
-
 /* The parameter `scope`: unknown and foreign words are dropped; none left means all. */
 static int read_scope(struct refresh *f)
 {
@@ -410,7 +402,7 @@ static void judge(struct refresh *f)
 {
   const struct store_grant *g = &f->found.grant;
   f->service = token_service(f->run, g->service);
-  f->provider = f->service ? line_of(f->service, g->provider) : NULL;
+  f->provider = f->service ? config_find_line(f->service, g->provider) : NULL;
   if (!str_eq(g->client, f->client))
     end_invalid(f, "the refresh token is another client's");
   else if (f->provider == NULL || !login_capable(f->provider))
