@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "ops/log.h"
 #include "util/base64url.h"
 #include "util/cleanup.h"
+#include "util/digest.h"
 #include "util/json.h"
 #include "util/limits.h"
 #include "util/safefile.h"
@@ -24,13 +24,11 @@ enum { DOCUMENT_MAX = 2 * LIMIT_JWKS_BYTES };
 
 char *store_path(const char *state_dir, const char *url)
 {
-  unsigned char sum[32];
-  unsigned n = sizeof sum;
+  unsigned char sum[SHA256_SIZE];
   char *path = NULL;
   CLEANUP(buf_done) struct buf hex;
   buf_init(&hex, 65);
-  if (EVP_Digest(url, strlen(url), sum, &n, EVP_sha256(), NULL) != 1 ||
-      hex_encode(&hex, (struct str){(char *)sum, n}) < 0 ||
+  if (sha256(str_of(url), sum) < 0 || hex_encode(&hex, (struct str){(char *)sum, sizeof sum}) < 0 ||
       asprintf(&path, "%s/keys/%s.json", state_dir, hex.p) < 0)
     return NULL;
   return path;

@@ -9,6 +9,7 @@
 
 #include "util/base64url.h"
 #include "util/cleanup.h"
+#include "util/digest.h"
 #include "util/json.h"
 #include "util/limits.h"
 
@@ -137,8 +138,7 @@ json_t *jwt_jwk_of(EVP_PKEY *key, bool private, struct err *e)
 char *jwt_thumbprint(const json_t *jwk)
 {
   static const char *const members[] = {"crv", "e", "kty", "n", "x", "y"};
-  unsigned char sum[32];
-  unsigned n = sizeof sum;
+  unsigned char sum[SHA256_SIZE];
   CLEANUP(buf_done) struct buf text;
   CLEANUP(json_drop) json_t *o = json_object();
   buf_init(&text, 64);
@@ -146,8 +146,8 @@ char *jwt_thumbprint(const json_t *jwk)
     if (json_object_get(jwk, members[i]))
       json_object_set(o, members[i], json_object_get(jwk, members[i]));
   AUTO_FREE char *dump = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
-  if (dump == NULL || EVP_Digest(dump, strlen(dump), sum, &n, EVP_sha256(), NULL) != 1 ||
-      base64url_encode(&text, (struct str){(char *)sum, n}) < 0)
+  if (dump == NULL || sha256(str_of(dump), sum) < 0 ||
+      base64url_encode(&text, (struct str){(char *)sum, sizeof sum}) < 0)
     return NULL;
   return strdup(text.p);
 }

@@ -2,11 +2,11 @@
  * the id, then the store. */
 #include "oauth/client.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "oauth/client_impl.h"
 #include "util/clock.h"
+#include "util/digest.h"
 
 struct client_run {
   struct oauth *oauth;
@@ -36,15 +36,13 @@ struct redirect_policy client_policy(const struct oauth *o)
 }
 
 /* Any change of what matters for a login changes it. */
-static int digest(enum client_kind kind, const struct client_metadata *m, unsigned char ret[32])
+static int digest(enum client_kind kind, const struct client_metadata *m,
+                  unsigned char ret[SHA256_SIZE])
 {
   CLEANUP(buf_done) struct buf b;
-  unsigned n = 32;
   buf_init(&b, MIB(1));
   buf_printf(&b, "%d", (int)kind);
-  if (client_metadata_put(m, &b) < 0 || EVP_Digest(b.p, b.n, ret, &n, EVP_sha256(), NULL) != 1)
-    return -1;
-  return 0;
+  return client_metadata_put(m, &b) < 0 ? -1 : sha256(buf_view(&b), ret);
 }
 
 /* The `scope` of a registration is what the client meant to ask for when it registered.  It is no

@@ -24,10 +24,7 @@ static int bad(struct metadata_error *e, const char *text)
 
 static bool clean(struct str s)
 {
-  for (size_t i = 0; i < s.n; i++)
-    if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-      return false;
-  return str_utf8(s);
+  return str_plain(s) && str_utf8(s);
 }
 
 static int judge_name(const json_t *from, struct client_metadata *m, struct metadata_error *e)

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 
-/* The first member of a document has no comma before it. */
 static void key_of(struct buf *b, const char *key)
 {
   if (b->n && b->p[b->n - 1] != '{')

@@ -1,16 +1,16 @@
-/* JSON documents of the authorization server as text: members one behind the other, each with its
- * comma in front, so that a document is "{" and the members without the first comma.  Pure. */
+/* JSON documents of the authorization server as text: members one behind the other, each but the
+ * first of an object with a comma in front.  Pure. */
 #ifndef OAUTH_JSON_TEXT_H
 #define OAUTH_JSON_TEXT_H
 
 #include "config/config.h"
 #include "util/buf.h"
 
-/* ,"KEY":"VALUE" */
+/* "KEY":"VALUE" */
 void member_text(struct buf *b, const char *key, struct str value);
-/* ,"KEY":"A" and B behind it, as one string */
+/* "KEY":"A" and B behind it, as one string */
 void member_joined(struct buf *b, const char *key, const char *a, const char *z);
-/* ,"KEY":["a","b"] */
+/* "KEY":["a","b"] */
 void member_words(struct buf *b, const char *key, const char *const *v, size_t n);
 void member_number(struct buf *b, const char *key, int64_t value);
 void member_bool(struct buf *b, const char *key, bool value);

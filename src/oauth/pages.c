@@ -5,6 +5,7 @@
 
 #include "oauth/html.h"
 #include "ops/log.h"
+#include "util/digest.h"
 
 enum { PAGE_MAX = 262144, PAGE_HEADERS = 8 };
 
@@ -42,8 +43,8 @@ static const char style[] =
 
 int pages_init(struct oauth *o, struct err *e)
 {
-  unsigned char hash[32], text[48];
-  if (EVP_Digest(style, sizeof style - 1, hash, NULL, EVP_sha256(), NULL) != 1)
+  unsigned char hash[SHA256_SIZE], text[48];
+  if (sha256(str_of(style), hash) < 0)
     return err_set(e, "SHA-256 is not available");
   EVP_EncodeBlock(text, hash, sizeof hash);
   o->page_policy = arena_printf(o->arena,

@@ -1,37 +1,24 @@
 /* Protected resource metadata; see resource.h. */
 #include "oauth/resource.h"
 
-#include "util/buf.h"
+#include "oauth/json_text.h"
 #include "util/limits.h"
-
-static void list(struct buf *b, const char *key, const struct config_words *w)
-{
-  buf_printf(b, ",\"%s\":[", key);
-  for (size_t i = 0; i < w->n; i++) {
-    if (i)
-      buf_putc(b, ',');
-    buf_json(b, str_of(w->v[i]));
-  }
-  buf_putc(b, ']');
-}
 
 static void scopes(struct buf *b, const struct config_service *s)
 {
-  buf_puts(b, ",\"scopes_supported\":[");
-  for (size_t i = 0; i < s->n_login_scope; i++) {
-    if (i)
-      buf_putc(b, ',');
-    buf_json(b, str_of(s->login_scope[i]->name));
-  }
-  buf_putc(b, ']');
+  const char *names[LIMIT_SCOPES_DECLARED];
+  for (size_t i = 0; i < s->n_login_scope; i++)
+    names[i] = s->login_scope[i]->name;
+  member_words(b, "scopes_supported", names, s->n_login_scope);
 }
 
 /* RFC 9728 section 2 names "header" (Authorization) and "query" (access_token) alone. */
 static void methods(struct buf *b, const struct config_service *s)
 {
+  static const char *const header[] = {"header"};
   for (size_t i = 0; i < s->n_accept; i++)
     if (s->accept[i].kind == ACCEPT_BEARER)
-      buf_puts(b, ",\"bearer_methods_supported\":[\"header\"]");
+      member_words(b, "bearer_methods_supported", header, 1);
 }
 
 bool resource_has_document(const struct config_service *service)
@@ -52,16 +39,15 @@ int resource_document(const struct config_service *service, struct arena *arena,
 {
   struct buf b;
   buf_init(&b, KIB(64));
-  buf_puts(&b, "{\"resource\":");
-  buf_json(&b, str_of(service->resource));
-  list(&b, "authorization_servers", &service->authorization_servers);
+  const struct config_words *servers = &service->authorization_servers;
+  members_begin(&b);
+  member_text(&b, "resource", str_of(service->resource));
+  member_words(&b, "authorization_servers", servers->v, servers->n);
   scopes(&b, service);
   methods(&b, service);
-  if (service->resource_name) {
-    buf_puts(&b, ",\"resource_name\":");
-    buf_json(&b, str_of(service->resource_name));
-  }
-  buf_putc(&b, '}');
+  if (service->resource_name)
+    member_text(&b, "resource_name", str_of(service->resource_name));
+  members_end(&b);
   struct resource_document d = {
       .path = str_of(arena_printf(arena, RESOURCE_WELL_KNOWN "%.*s", STR_ARG(service->path))),
       .url = arena_printf(arena, "%.*s" RESOURCE_WELL_KNOWN "%.*s",

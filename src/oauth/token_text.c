@@ -1,11 +1,11 @@
 /* Random texts and hashes; see token_text.h. */
 #include "oauth/token_text.h"
 
-#include <openssl/evp.h>
 #include <sys/random.h>
 
 #include "util/base64url.h"
 #include "util/cleanup.h"
+#include "util/digest.h"
 
 enum { RANDOM_MOST = 64, GRANT_BYTES = 16 };
 
@@ -29,12 +29,10 @@ struct str grant_id(struct arena *a)
 
 static struct str hash(struct arena *a, struct str s, int (*encode)(struct buf *, struct str))
 {
-  unsigned char sum[32];
-  unsigned n = sizeof sum;
+  unsigned char sum[SHA256_SIZE];
   CLEANUP(buf_done) struct buf b;
   buf_init(&b, 128);
-  if (EVP_Digest(s.p ? s.p : "", s.n, sum, &n, EVP_sha256(), NULL) != 1 ||
-      encode(&b, (struct str){(const char *)sum, sizeof sum}) < 0)
+  if (sha256(s, sum) < 0 || encode(&b, (struct str){(const char *)sum, sizeof sum}) < 0)
     return (struct str){NULL, 0};
   return arena_str(a, buf_view(&b));
 }
