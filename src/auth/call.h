@@ -1,6 +1,7 @@
 /* One call of one provider, for a line of a stack or a step of a login: copies of what it may look
  * at, what it says, what it waits for, its deadline.  Everything a provider passes is judged here:
- * what is not allowed makes the answer ERROR.  Private to src/auth. */
+ * what is not allowed makes the answer ERROR.  For src/auth, and for the conformance test
+ * (src/cli/conform_world.c), which is a host of one provider itself. */
 #ifndef AUTH_CALL_H
 #define AUTH_CALL_H
 

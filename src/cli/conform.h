@@ -96,17 +96,14 @@ struct outcome {
   int signal, status; /* how the process ended */
   char error[512];    /* why the rule is broken; "" when it is not */
   enum mcpauth_result result;
-  bool answered, claimed, misused;
+  bool answered;
   char reason[256];
   int64_t blocked_ms; /* the longest that the loop stood still */
-  int64_t grown;      /* bytes a round */
   unsigned asked[IDPS];
-  char output[256];   /* what it wrote to standard output or error itself */
-  bool leaked_secret; /* the credential or a secret is in the log or a reason */
-  uint32_t flags;     /* of the provider */
-  bool guards;        /* it can answer PASS at best */
-  bool logs_in;       /* it has the login callbacks */
-  bool logs_in_only;  /* and serves no line */
+  uint32_t flags;    /* of the provider */
+  bool guards;       /* it can answer PASS at best */
+  bool logs_in;      /* it has the login callbacks */
+  bool logs_in_only; /* and serves no line */
 };
 
 struct conform {

@@ -382,7 +382,6 @@ void lookup_start(struct lookup *l)
     l->done = true;
     return;
   }
-  l->claimed = true;
   struct call_spec spec = {.instance = l->instance,
                            .kind = l->kind,
                            .credential = l->kind == CALL_VERIFY ? &l->credential : NULL,
@@ -416,7 +415,6 @@ enum mcpauth_result ask(struct world *w, unsigned which, enum scene s, struct ou
   if (!l.done)
     world_turn(w, BOUND_MS);
   o->answered = l.done;
-  o->claimed = l.claimed;
   o->result = l.done ? l.answer.result : MCPAUTH_PENDING;
   snprintf(o->reason, sizeof o->reason, "%s", l.answer.reason);
   o->blocked_ms = w->late_ms;

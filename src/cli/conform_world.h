@@ -33,7 +33,7 @@ struct lookup {
   json_t *known;
   struct mcpauth_request *call;
   struct call_answer answer;
-  bool done, claimed;
+  bool done;
 };
 
 /* Whether its best answer is PASS. */

@@ -5,9 +5,8 @@
  *
  * Readable by its owner alone; replaced whole. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/keyring_impl.h"
 #include "util/base64url.h"
@@ -175,46 +174,19 @@ int ring_give(const struct keyring *k, int fd)
   return stat(k->dir, &dir) < 0 ? -1 : fchown(fd, dir.st_uid, dir.st_gid);
 }
 
-static int write_temp(const struct keyring *k, int fd, struct str text)
-{
-  if (ring_give(k, fd) < 0)
-    return -1;
-  for (size_t done = 0; done < text.n;) {
-    ssize_t n = write(fd, text.p + done, text.n - done);
-    if (n < 0 && errno != EINTR)
-      return -1;
-    done += n > 0 ? (size_t)n : 0;
-  }
-  return fsync(fd);
-}
-
-static int sync_dir(const char *dir)
-{
-  AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return fd < 0 ? -1 : fsync(fd);
-}
-
 int ring_write(const struct keyring *k, const struct ring *r, bool first, struct err *e)
 {
   CLEANUP(buf_wipe) struct buf b;
-  CLEANUP(buf_done) struct buf temp;
+  struct stat dir;
   buf_init(&b, LIMIT_KEYRING);
-  buf_init(&temp, 8192);
   ring_print(r, &b);
-  buf_printf(&temp, "%s.%d", k->path, (int)getpid());
-  if (b.failed || temp.failed)
+  if (b.failed)
     return err_set(e, "%s: out of memory", k->path);
-  unlink(temp.p);
-  AUTO_CLOSE int fd = open(temp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  int error = 0;
-  if (fd < 0 || write_temp(k, fd, buf_view(&b)) < 0)
-    error = errno;
-  else if (first && link(temp.p, k->path) < 0 && errno != EEXIST)
-    error = errno;
-  else if (!first && rename(temp.p, k->path) < 0)
-    error = errno;
-  else if (sync_dir(k->dir) < 0)
-    error = errno;
-  unlink(temp.p);
-  return error ? err_set(e, "cannot write %s: %s", k->path, strerror(error)) : 0;
+  if (stat(k->dir, &dir) < 0)
+    return err_set(e, "state directory %s: %s", k->dir, strerror(errno));
+  dir.st_mode = 0600;
+  /* What root writes belongs to whom the directory belongs. */
+  const struct safefile_how how = {
+      .mode = 0600, .like = geteuid() == 0 ? &dir : NULL, .sync = true, .first = first};
+  return safefile_write(k->path, buf_view(&b), &how, e);
 }

@@ -264,7 +264,6 @@ enum store_result store_upstream_put(struct store_db *db, const struct store_lin
  * the others (wait, read again).  Ends with store_upstream_put. */
 enum store_result store_upstream_lease(struct store_db *db, const struct store_link *l,
                                        int64_t version, int64_t seconds);
-enum store_result store_upstream_forget(struct store_db *db, const struct store_link *l);
 
 /* ---- housekeeping */
 

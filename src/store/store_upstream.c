@@ -106,10 +106,3 @@ enum store_result store_upstream_lease(struct store_db *db, const struct store_l
   int64_t now = version_of(db, l);
   return now < 0 ? STORE_FAILED : now == 0 ? STORE_NONE : STORE_CONFLICT;
 }
-
-enum store_result store_upstream_forget(struct store_db *db, const struct store_link *l)
-{
-  int64_t n = RUN(db, "DELETE FROM upstream WHERE provider = ? AND issuer = ? AND subject = ?",
-                  TEXT(l->provider), TEXT(l->issuer), TEXT(l->subject));
-  return n < 0 ? STORE_FAILED : n == 0 ? STORE_NONE : STORE_OK;
-}
