@@ -10,9 +10,9 @@ import uuid
 import pytest
 
 from support import tokens
+from support.oauth import error, form, good, login, take
 from support.people import App, Person
 from support.standin import Reply, StandIn
-from test_token_endpoint import error, form, good, login, take
 
 REDIRECT = 'http://localhost/cb'
 BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'

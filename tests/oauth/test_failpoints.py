@@ -14,10 +14,9 @@ import time
 import pytest
 
 from support.hub import SLOW
+from support.oauth import claims_of, error, good, login, refresh, revoke, take
 from support.people import App, Person
 from support.preload import ANSWER, ASKED, AUDIT_WRITE, BELL, HEARD, STORE_SYNC, STORE_WRITE, Step
-from test_refresh import refresh, revoke
-from test_token_endpoint import claims_of, error, good, login, take
 
 
 pytestmark = pytest.mark.slow

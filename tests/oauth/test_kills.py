@@ -17,9 +17,8 @@ import time
 import pytest
 
 from support.hub import SLOW, _session
+from support.oauth import claims_of, error, refresh, revoke, take
 from support.people import App, Person
-from test_refresh import refresh, revoke
-from test_token_endpoint import claims_of, error, take
 
 KILLS = int(os.environ.get('MCPAUTH_KILLS', '5'))
 KINDS = ('worker', 'everything', 'leader', 'workers', 'master')

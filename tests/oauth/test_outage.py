@@ -10,9 +10,8 @@ import signal
 
 import pytest
 
+from support.oauth import claims_of, error, good, login, refresh, take
 from support.people import App, Person
-from test_refresh import refresh
-from test_token_endpoint import claims_of, error, good, login, take
 
 MINUTE, HOUR = 60, 3600
 LIFE, GRACE = 10 * MINUTE, 24 * HOUR  # what access_token_lifetime and upstream_grace are by default

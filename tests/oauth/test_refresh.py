@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support.hub import SLOW
-from support.oauth import claims_of, error, form, good, refresh, tokens_of
+from support.oauth import claims_of, error, good, refresh, revoke, tokens_of
 from support.people import Person
 
 FRESH = 2.2  # the provider's last answer is older than the hub lets pass for fresh
@@ -210,10 +210,6 @@ def test_a_grant_that_the_operator_ended_is_over_at_once(hub_, upstream):  # row
 
 
 # ---- RFC 7009, RFC 7662
-
-def revoke(hub, token, client='app', **over):
-    return form(hub, {'token': token, 'client_id': client, **over}, '/revoke')
-
 
 def test_a_client_ends_a_login_with_its_refresh_token(hub_, upstream):  # row 113
     app, first = tokens_of(hub_)

@@ -14,10 +14,9 @@ import time
 import pytest
 
 from support.hub import SLOW
+from support.oauth import error, good, login, refresh, revoke, take
 from support.people import App, Person
 from support.preload import HEARD, STORE_OPEN, STORE_READ, STORE_SYNC, STORE_WRITE, Step
-from test_refresh import refresh, revoke
-from test_token_endpoint import error, good, login, take
 
 STRIDE = int(os.environ.get('MCPAUTH_DISK_FAULTS', '6'))
 FAULTS = {

@@ -59,6 +59,10 @@ def refresh(hub, token, client='app', **over):
     return form(hub, {'grant_type': 'refresh_token', 'refresh_token': token, 'client_id': client, **over})
 
 
+def revoke(hub, token, client='app', **over):
+    return form(hub, {'token': token, 'client_id': client, **over}, '/revoke')
+
+
 def register(hub, **metadata):
     """A client that registers itself: its id, None when it was refused."""
     body = json.dumps({'redirect_uris': ['https://app.example/cb'], 'token_endpoint_auth_method': 'none', **metadata})
