@@ -1,10 +1,12 @@
 """Clients that prove themselves with keys at their own URL (jwks_uri), in a document or registered. Rows 107-109, 111."""
 
 import contextlib
+import http.client
 import json
 import sqlite3
 import threading
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -180,6 +182,17 @@ def test_a_document_serves_on_at_token_while_its_site_is_down(notes, site):
     assert good(take(notes, app, code))['access_token']
 
 
+def test_a_client_that_leaves_while_its_keys_are_fetched_hurts_nobody(known, site):
+    site.fault('/keys.json', status=None, delay=1, times=1)
+    body = urllib.parse.urlencode({'grant_type': 'refresh_token', 'refresh_token': 'x', 'client_assertion_type': BEARER,
+                                   'client_assertion': assertion(known, site.id)})
+    gone = http.client.HTTPConnection('127.0.0.1', known.port, timeout=30)
+    gone.request('POST', '/token', body, {'Host': known.host, 'Content-Type': 'application/x-www-form-urlencoded'})
+    site.wait_count('/keys.json', 1)
+    gone.close()
+    assert error(proves(known, site.id)) == 'invalid_grant'
+
+
 # ---- hostile ones
 
 @pytest.mark.parametrize('reply', [
@@ -222,13 +235,13 @@ def test_a_document_is_not_taken_for_keys_nor_keys_for_a_document(notes, site):
 
 
 def test_a_slow_site_holds_up_nobody_else(known, site):  # row 109
+    body = {'redirect_uris': ['https://app.example/cb'], 'token_endpoint_auth_method': 'private_key_jwt',
+            'jwks_uri': site.url + '/more.json'}
+    reply = known.request('POST', '/register', body=json.dumps(body), headers={'Content-Type': 'application/json'})
     site.fault('/keys.json', hang=True)
     waiting = threading.Thread(target=lambda: proves(known, site.id), daemon=True)
     waiting.start()
     site.wait_count('/keys.json', 1)
-    body = {'redirect_uris': ['https://app.example/cb'], 'token_endpoint_auth_method': 'private_key_jwt',
-            'jwks_uri': site.url + '/more.json'}
-    reply = known.request('POST', '/register', body=json.dumps(body), headers={'Content-Type': 'application/json'})
     assert error(proves(known, reply.json()['client_id']), 503) == 'temporarily_unavailable'  # one a host
     assert site.count['/more.json'] == 0
     login(known, 'app', 'https://app.example/cb')
