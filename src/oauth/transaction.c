@@ -4,11 +4,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <openssl/evp.h>
-
 #include "store/keyring.h"
 #include "util/base64url.h"
 #include "util/clock.h"
+#include "util/digest.h"
 
 enum { SEALED_MAX = 8192, PERSON_S = 30 * 86400 };
 
@@ -173,21 +172,20 @@ enum transaction_status transaction_open(const struct oauth *o, enum transaction
 /* base64url (SHA-256 (LABEL, TEXT)): 43 characters */
 static void derive(const char *label, struct str text, char out[TRANSACTION_DERIVED])
 {
-  unsigned char hash[32] = {0};
-  struct buf b;
-  EVP_MD_CTX *c = EVP_MD_CTX_new();
-  bool good = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1 &&
-              EVP_DigestUpdate(c, label, strlen(label)) == 1 &&
-              EVP_DigestUpdate(c, text.p, text.n) == 1 && EVP_DigestFinal_ex(c, hash, NULL) == 1;
-  EVP_MD_CTX_free(c);
+  unsigned char hash[SHA256_SIZE];
+  CLEANUP(buf_wipe) struct buf both;
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&both, KIB(1));
   buf_init(&b, TRANSACTION_DERIVED);
+  buf_puts(&both, label);
+  buf_str(&both, text);
   /* Without a hash there is no login: the empty text matches nothing. */
-  if (!good || base64url_encode(&b, (struct str){(char *)hash, sizeof hash}) < 0)
+  if (both.failed || sha256(buf_view(&both), hash) < 0 ||
+      base64url_encode(&b, (struct str){(char *)hash, sizeof hash}) < 0)
     buf_clear(&b);
   memset(out, 0, TRANSACTION_DERIVED);
   if (b.n < TRANSACTION_DERIVED)
     memcpy(out, b.p ? b.p : "", b.n);
-  buf_done(&b);
 }
 
 void transaction_nonce(const struct transaction *t, char out[TRANSACTION_DERIVED])

@@ -8,11 +8,12 @@
 #include <sqlite3.h>
 
 #include "store/store.h"
+#include "util/digest.h"
 
 enum {
   DB_STATEMENTS = 160,
   DB_BUSY_MS = 5000, /* how long one waits for another process's transaction */
-  DB_HASH = 32,      /* SHA-256 */
+  DB_HASH = SHA256_SIZE,
 };
 
 struct statement {
@@ -113,8 +114,9 @@ int db_seal(struct store_db *db, const struct place *p, struct str text, struct 
 /* *RET in A, wiped with it; STORE_OK, STORE_BROKEN or STORE_FAILED. */
 enum store_result db_unseal(struct store_db *db, const struct place *p, struct str sealed,
                             struct arena *a, struct str *ret);
-/* SHA-256 of a code or token, of which nothing else is kept (row 118). */
-struct str db_hash(struct str text, unsigned char ret[DB_HASH]);
+/* SHA-256 of a code or token, of which nothing else is kept (row 118).  When OpenSSL fails the work
+ * fails, and .p is NULL: bound it is NULL, which no row has. */
+struct str db_hash(struct store_db *db, struct str text, unsigned char ret[DB_HASH]);
 
 /* ---- what several files need */
 

@@ -22,7 +22,7 @@ enum store_result store_code_put(struct store_db *db, const struct store_code *c
 {
   CLEANUP(buf_done) struct buf principal, data;
   unsigned char bytes[DB_HASH];
-  struct str hash = db_hash(c->code, bytes);
+  struct str hash = db_hash(db, c->code, bytes);
   const struct store_grant *g = &c->grant;
   buf_init(&principal, LIMIT_KEYRING_TEXT * 2);
   buf_init(&data, LIMIT_KEYRING_TEXT * 2);
@@ -92,7 +92,7 @@ enum store_result store_code_take(struct store_db *db, struct str code, struct a
                                   struct store_code *ret)
 {
   unsigned char bytes[DB_HASH];
-  struct str hash = db_hash(code, bytes);
+  struct str hash = db_hash(db, code, bytes);
   int64_t now = store_time(db);
   CLEANUP(db_end) sqlite3_stmt *s = NULL;
   enum row row = QUERY(db, &s,

@@ -96,12 +96,13 @@ enum store_result store_consent_forget(struct store_db *db, struct str issuer, s
 /* ---- marks */
 
 /* The same value under two kinds is two marks. */
-static struct str mark_hash(const char *kind, struct str value, unsigned char hash[2 * DB_HASH])
+static struct str mark_hash(struct store_db *db, const char *kind, struct str value,
+                            unsigned char hash[DB_HASH])
 {
   unsigned char both[2 * DB_HASH];
-  db_hash(str_of(kind), both);
-  db_hash(value, both + DB_HASH);
-  return db_hash((struct str){(char *)both, sizeof both}, hash);
+  if (db_hash(db, str_of(kind), both).p == NULL || db_hash(db, value, both + DB_HASH).p == NULL)
+    return (struct str){NULL, 0};
+  return db_hash(db, (struct str){(char *)both, sizeof both}, hash);
 }
 
 /* Counting them all is dear: once in a while, and as many may come meanwhile. */
@@ -124,23 +125,23 @@ static int marks_room(struct store_db *db)
 enum store_result store_mark(struct store_db *db, const char *kind, struct str value,
                              int64_t expires_at)
 {
-  unsigned char hash[2 * DB_HASH];
+  unsigned char hash[DB_HASH];
   if (expires_at <= store_time(db))
     return STORE_EXPIRED;
   int room = marks_room(db);
   if (room <= 0)
     return room < 0 ? STORE_FAILED : STORE_FULL;
   int64_t n = RUN(db, "INSERT INTO mark (hash, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                  BLOB(mark_hash(kind, value, hash)), INT(expires_at));
+                  BLOB(mark_hash(db, kind, value, hash)), INT(expires_at));
   return n < 0 ? STORE_FAILED : n == 0 ? STORE_USED : STORE_OK;
 }
 
 enum store_result store_marked(struct store_db *db, const char *kind, struct str value)
 {
-  unsigned char hash[2 * DB_HASH];
+  unsigned char hash[DB_HASH];
   CLEANUP(db_end) sqlite3_stmt *s = NULL;
   enum row row =
-      QUERY(db, &s, "SELECT 1 FROM mark WHERE hash = ?", BLOB(mark_hash(kind, value, hash)));
+      QUERY(db, &s, "SELECT 1 FROM mark WHERE hash = ?", BLOB(mark_hash(db, kind, value, hash)));
   return row == ROW ? STORE_OK : row == ROW_NONE ? STORE_NONE : STORE_FAILED;
 }
 

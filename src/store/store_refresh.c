@@ -22,7 +22,7 @@ enum store_result store_refresh_add(struct store_db *db, struct str grant, struc
                                     int64_t expires_at)
 {
   unsigned char hash[DB_HASH];
-  if (insert(db, db_hash(token, hash), grant, 0, expires_at) < 0 ||
+  if (insert(db, db_hash(db, token, hash), grant, 0, expires_at) < 0 ||
       RUN(db, "UPDATE grants SET idle_at = ? WHERE id = ?", INT(expires_at), TEXT(grant)) < 0)
     return STORE_FAILED;
   return STORE_OK;
@@ -55,7 +55,7 @@ enum store_result store_refresh_peek(struct store_db *db, struct str token, int6
   unsigned char hash[DB_HASH];
   CLEANUP(db_end) sqlite3_stmt *s = NULL;
   struct store_refresh t = {.generation = 0};
-  enum row row = find(db, db_hash(token, hash), &s);
+  enum row row = find(db, db_hash(db, token, hash), &s);
   if (row != ROW)
     return row == ROW_NONE ? STORE_NONE : STORE_FAILED;
   enum store_result r = grant_read(db, s, a, &t.grant);
@@ -116,7 +116,7 @@ static enum store_result advance(struct store_db *db, struct str hash,
     err_set(&db->error, "a refresh token changed within a transaction");
     return STORE_FAILED;
   }
-  if (insert(db, db_hash(successor, next), t->grant.id, t->generation + 1, expires_at) < 0 ||
+  if (insert(db, db_hash(db, successor, next), t->grant.id, t->generation + 1, expires_at) < 0 ||
       RUN(db, "UPDATE grants SET used_at = ?, idle_at = ? WHERE id = ?", INT(now), INT(expires_at),
           TEXT(t->grant.id)) < 0)
     return STORE_FAILED;
@@ -178,7 +178,7 @@ enum store_result store_refresh_rotate(struct store_db *db, struct str token, st
                                        struct arena *a, struct str *ret_successor)
 {
   unsigned char bytes[DB_HASH];
-  struct str hash = db_hash(token, bytes);
+  struct str hash = db_hash(db, token, bytes);
   CLEANUP(db_end) sqlite3_stmt *s = NULL;
   struct store_refresh t = {.generation = 0};
   enum row row = find(db, hash, &s);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -329,9 +328,10 @@ enum store_result db_unseal(struct store_db *db, const struct place *p, struct s
   return STORE_OK;
 }
 
-struct str db_hash(struct str text, unsigned char ret[DB_HASH])
+struct str db_hash(struct store_db *db, struct str text, unsigned char ret[DB_HASH])
 {
-  _Static_assert((int)DB_HASH == SHA256_DIGEST_LENGTH, "SHA-256");
-  SHA256((const unsigned char *)text.p, text.n, ret);
-  return (struct str){(const char *)ret, DB_HASH};
+  if (sha256(text, ret) == 0)
+    return (struct str){(const char *)ret, DB_HASH};
+  err_set(&db->error, "SHA-256 fails");
+  return (struct str){NULL, 0};
 }
