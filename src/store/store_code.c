@@ -94,16 +94,21 @@ enum store_result store_code_take(struct store_db *db, struct str code, struct a
   unsigned char bytes[DB_HASH];
   struct str hash = db_hash(db, code, bytes);
   int64_t now = store_time(db);
+  /* Taken first, then read: RETURNING would keep the row in a table of its own. */
+  int64_t taken =
+      RUN(db, "UPDATE code SET used_at = ? WHERE hash = ? AND used_at = 0", INT(now), BLOB(hash));
+  if (taken < 0)
+    return STORE_FAILED;
+  if (taken == 0)
+    return again(db, hash, a, ret);
   CLEANUP(db_end) sqlite3_stmt *s = NULL;
   enum row row = QUERY(db, &s,
-                       "UPDATE code SET used_at = ? WHERE hash = ? AND used_at = 0 RETURNING"
-                       " grant_id, issuer, subject, provider, client, client_name, service, scopes,"
-                       " grant_expires_at, redirect, challenge, expires_at, principal, data",
-                       INT(now), BLOB(hash));
-  if (row == ROW_FAILED)
+                       "SELECT grant_id, issuer, subject, provider, client, client_name, service,"
+                       " scopes, grant_expires_at, redirect, challenge, expires_at, principal, data"
+                       " FROM code WHERE hash = ?",
+                       BLOB(hash));
+  if (row != ROW)
     return STORE_FAILED;
-  if (row == ROW_NONE)
-    return again(db, hash, a, ret);
   struct store_code c;
   if (read_code(s, a, &c) < 0) {
     err_set(&db->error, "out of memory");
