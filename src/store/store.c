@@ -55,7 +55,8 @@ struct channel {
   struct store_task *waiting, **end; /* the loop's */
   size_t n_waiting;
   struct store_task *batch; /* the job's while one runs */
-  bool failing;             /* likewise */
+  bool failed, wrote;       /* likewise: the last batch */
+  bool failing;             /* likewise: until one has succeeded */
   bool sick;                /* the loop's: what it was after the last batch */
   bool running;
 };
@@ -172,6 +173,13 @@ static void none_stored(struct store_task *batch)
     t->stored = false;
 }
 
+static bool any_stored(const struct store_task *batch)
+{
+  while (batch && !batch->stored)
+    batch = batch->next;
+  return batch != NULL;
+}
+
 static int run_writes(struct store_db *db, struct store_task *batch)
 {
   if (db_begin(db, STORE_WRITE) < 0)
@@ -232,28 +240,32 @@ static int try_batch(struct channel *c, struct err *e)
 {
   if (reopen(c, e) < 0)
     return -1;
+  int64_t before = sqlite3_total_changes64(c->db.sqlite);
   int r = c->mode == STORE_WRITE ? run_writes(&c->db, c->batch) : run_reads(&c->db, c->batch);
+  c->wrote = any_stored(c->batch) && sqlite3_total_changes64(c->db.sqlite) != before;
   return r < 0 ? err_set(e, "%s", c->db.error.text) : 0;
 }
 
-/* A disk that is full fails every batch: said once, and when it works again. */
+/* A disk that is full fails every batch: said once, and when it works again, which a batch that had
+ * nothing to write cannot tell. */
 static void run_batch(void *arg)
 {
   struct channel *c = arg;
   struct err e = {""};
-  bool failed = try_batch(c, &e) < 0;
-  if (failed)
+  c->failed = try_batch(c, &e) < 0;
+  if (c->failed)
     none_stored(c->batch);
   else if (c->db.broken_file) { /* which a piece of the batch has met alone */
-    failed = true;
+    c->failed = true;
     err_set(&e, "an error of the file");
   }
-  if (failed && !c->failing)
+  if (c->failed && !c->failing)
     log_error("store: cannot be %s: %s; what needs it is refused until it works again",
               c->mode == STORE_WRITE ? "written" : "read", e.text);
-  else if (!failed && c->failing)
+  bool well = !c->failed && (c->mode == STORE_READ || c->wrote);
+  if (well && c->failing)
     log_warn("store: works again");
-  c->failing = failed;
+  c->failing = c->failed || (c->failing && !well);
 }
 
 /* ---- in the loop */
@@ -296,7 +308,7 @@ static void on_batch(void *arg)
   struct channel *c = arg;
   struct store_task *batch = c->batch;
   if (c->mode == STORE_WRITE)
-    metric_add(c->failing ? METRIC_STORE_FAILURES : METRIC_STORE_COMMITS, 1);
+    metric_add(c->failed ? METRIC_STORE_FAILURES : METRIC_STORE_COMMITS, 1);
   note_health(c);
   c->batch = NULL;
   c->running = false;

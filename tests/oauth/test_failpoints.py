@@ -140,7 +140,7 @@ def test_a_login_that_breaks_off_leaves_nothing_and_can_be_begun_again(site):  #
         callback = person.page.location
         alive = site.grants()
         page = site.dies(steps, lambda: person.get(callback))
-        assert site.grants() == alive, where  # a grant begins at /token
+        assert site.grants().keys() == alive.keys(), where  # a grant begins at /token
         if page:
             assert where == 'after the answer'
             site.works(good(take(site.hub, app, app.code(page))))
@@ -164,7 +164,7 @@ def test_a_code_whose_answer_was_lost_is_whole_or_used_up(site):  # rows 90 and 
         again = take(site.hub, app, code)
         if made:  # nobody else may have got it: it ends
             assert error(again) == 'invalid_grant', where
-            assert site.grants() == before, where
+            assert site.grants().keys() == before.keys(), where
             assert answer is None or site.hub.call('/notes', token=good(answer)['access_token']).status == 401
         else:
             site.works(good(again))

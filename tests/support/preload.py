@@ -7,12 +7,15 @@
 
 Steps come in order; the last one is where it happens. `after` a call means when it has returned."""
 
+import atexit
 import collections
 import contextlib
 import errno
+import functools
 import mmap
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -43,8 +46,12 @@ def unusable():
     return None
 
 
-def compiled(folder):
-    so = folder / 'preload.so'
+@functools.lru_cache(None)
+def compiled():
+    """The library, made once a session."""
+    folder = tempfile.mkdtemp(prefix='mcpauth-preload-')
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    so = pathlib.Path(folder) / 'preload.so'
     done = subprocess.run(['cc', '-std=gnu11', '-O1', '-fPIC', '-shared', '-o', so, SOURCE, '-ldl'],
                           capture_output=True, text=True, timeout=60 * SLOW)
     assert done.returncode == 0, done.stderr
@@ -59,7 +66,7 @@ class Preload:
         file.write_bytes(bytes(mmap.PAGESIZE))
         with open(file, 'r+b') as f:
             self.memory = mmap.mmap(f.fileno(), mmap.PAGESIZE)
-        self.env = {'LD_PRELOAD': str(compiled(folder)), 'MCPAUTH_TEST_PRELOAD': str(file)}
+        self.env = {'LD_PRELOAD': str(compiled()), 'MCPAUTH_TEST_PRELOAD': str(file)}
 
     def _get(self):
         return HEAD.unpack_from(self.memory)

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import json
 import secrets
+import socket
 import threading
 import time
 import urllib.parse
@@ -113,7 +114,10 @@ class StandIn:
 
         self._listen = lambda port: Server(('127.0.0.1', port), Handler)
         self._server = None
-        self.port = 0
+        self._place = socket.socket()  # holds the port while nobody listens there
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(('127.0.0.1', 0))
+        self.port = self._place.getsockname()[1]
         self.come_back()
         self.url = f'http://127.0.0.1:{self.port}'
 
@@ -127,7 +131,6 @@ class StandIn:
     def come_back(self):
         """It listens again, where it did."""
         self._server = self._listen(self.port)
-        self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -155,6 +158,7 @@ class StandIn:
         self._stopping.set()
         if self._server:
             self.go_down()
+        self._place.close()
 
     def _take_fault(self, path):
         with self.lock:
