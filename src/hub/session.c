@@ -31,6 +31,12 @@ uint64_t session_owner_key(const struct exchange *x)
   return x->grant ? caller_key(x->hub->shm, CALLER_OWNER, o.issuer, o.subject, o.client) : 0;
 }
 
+/* Where nobody logs in, nobody's sessions stay nobody's. */
+static bool may_be_claimed(const struct exchange *x)
+{
+  return x->service->config->stack.n_auth > 0;
+}
+
 /* Sealed to this caller; or to nobody, and she is the first to go on with it: a client that begins
  * without a credential and logs in when it must keeps its session. */
 static int open_sealed(struct exchange *x, enum seal_use use, struct str sealed, struct buf *out)
@@ -41,7 +47,7 @@ static int open_sealed(struct exchange *x, enum seal_use use, struct str sealed,
     return 0;
   o = nobody(x);
   if (seal_open(s, use, &o, sealed, out, &x->session) == 0 &&
-      caller_session_claim(x->hub->shm, x->session, session_owner_key(x)))
+      (!may_be_claimed(x) || caller_session_claim(x->hub->shm, x->session, session_owner_key(x))))
     return 0;
   x->session = 0;
   return -1;
@@ -74,6 +80,14 @@ static void seen(struct exchange *x)
     caller_session_seen(x->hub->shm, x->session, grant_principal(x->grant)->expires_at);
 }
 
+/* An id was sealed to this caller. */
+static void made(struct exchange *x)
+{
+  seen(x);
+  if (x->session && x->grant == NULL && may_be_claimed(x))
+    caller_session_begun(x->hub->shm, x->session);
+}
+
 /* The modern era has no sessions: what names one there is not looked at and not passed on. */
 bool session_open(struct exchange *x)
 {
@@ -104,7 +118,7 @@ struct str session_header(struct exchange *x, struct str id)
       seal_make(x->hub->sealer, SEAL_SESSION, &o, id, &sealed, &x->session) == 0)
     text = arena_str(x->rq->arena, buf_view(&sealed));
   buf_done(&sealed);
-  seen(x);
+  made(x);
   return text;
 }
 
@@ -114,6 +128,6 @@ int session_endpoint(struct exchange *x, struct str data, struct buf *out, struc
   struct seal_owner o = owner(x);
   if (endpoint_seal(x->hub->sealer, &o, &s->upstream.parts, data, out, &x->session, e) < 0)
     return -1;
-  seen(x);
+  made(x);
   return 0;
 }

@@ -170,10 +170,17 @@ int64_t caller_session_expiry(struct shm *s, uint64_t name)
   return t ? atomic_load(&t->expires_at) : 0;
 }
 
+void caller_session_begun(struct shm *s, uint64_t name)
+{
+  session_of(s, name);
+}
+
 bool caller_session_claim(struct shm *s, uint64_t name, uint64_t owner)
 {
-  struct session *t = session_of(s, name);
   uint64_t nobody = 0;
+  if (session_find(s, name) == NULL)
+    return false;
+  struct session *t = session_of(s, name);
   if (owner == 0)
     return atomic_load(&t->owner) == 0;
   return atomic_compare_exchange_strong(&t->owner, &nobody, owner) || nobody == owner;

@@ -43,8 +43,11 @@ void caller_stream_close(struct shm *s, uint32_t handle);
 void caller_session_seen(struct shm *s, uint64_t name, int64_t expires_at);
 /* The latest of these, INT64_MAX for ever; 0 when none is known. */
 int64_t caller_session_expiry(struct shm *s, uint64_t name);
-/* A session that began with nobody belongs to the first who uses it: whether that is OWNER.  OWNER
- * 0 asks whether it is still nobody's. */
+/* A session began with nobody. */
+void caller_session_begun(struct shm *s, uint64_t name);
+/* It belongs to the first who logs in and uses it: whether that is OWNER.  OWNER 0 asks whether it
+ * is still nobody's.  False when it is not known (any more), since it may have become somebody's.
+ */
 bool caller_session_claim(struct shm *s, uint64_t name, uint64_t owner);
 
 /* A request was sent whose reply comes on the stream of session NAME; a reply came; whether one is

@@ -152,10 +152,12 @@ static void test_an_older_session_gives_way_and_is_forgotten_whole(void **state)
   (void)state;
   caller_session_seen(shm, 5, 900);
   assert_true(caller_session_claim(shm, 5, 42));
+  assert_false(caller_session_claim(shm, 5, 43));
   clock_freeze(1000000, 2000000);
   for (uint64_t i = 0; i < 8; i++)
     caller_session_seen(shm, 5 + (i + 1) * 16384, 100);
   assert_int_equal(caller_session_expiry(shm, 5), 0);
+  assert_false(caller_session_claim(shm, 5, 43)); /* it was somebody's */
   assert_int_equal(caller_session_expiry(shm, 5 + 16384), 100);
   assert_true(caller_session_claim(shm, 5 + 16384, 43));
 }
@@ -163,6 +165,8 @@ static void test_an_older_session_gives_way_and_is_forgotten_whole(void **state)
 static void test_nobodys_session_belongs_to_the_first(void **state)
 {
   (void)state;
+  assert_false(caller_session_claim(shm, 9, 0));
+  caller_session_begun(shm, 9);
   assert_true(caller_session_claim(shm, 9, 0));
   assert_true(caller_session_claim(shm, 9, 42));
   assert_true(caller_session_claim(shm, 9, 42));
