@@ -1,7 +1,7 @@
 # What an administrator gets.  A file in confdir is theirs as soon as it is there: never overwritten.
 EXTRA_DIST += debian/control debian/rules debian/changelog debian/copyright debian/source/format \
   Containerfile debian/mcpauth.install debian/mcpauth-cli.install debian/libmcpauth-dev.install \
-  debian/mcpauth.postrm
+  debian/mcpauth.postinst debian/mcpauth.postrm
 EXTRA_DIST += etc/mcpauth.d/hub.conf etc/systemd/mcpauth.service.in etc/systemd/sysusers.conf \
   etc/systemd/tmpfiles.conf
 CLEANFILES += etc/systemd/mcpauth.service

@@ -77,8 +77,11 @@ static void print_generation(const json_t *g)
   size_t i;
   json_t *w;
   snprintf(id, sizeof id, "%lld", number(g, "generation"));
-  printf("%-12s%-10s%-12s%8lld  %s\n", id, text(g, "state"), "leader", number(g, "leader"),
+  printf("%-12s%-10s%-12s%8lld  %s", id, text(g, "state"), "leader", number(g, "leader"),
          duration(number(g, "uptime"), up));
+  if (json_is_true(json_object_get(g, "inherited")))
+    printf(", of the program before: mcpauthd %s", text(g, "version"));
+  putchar('\n');
   json_array_foreach(json_object_get(g, "workers"), i, w)
   {
     snprintf(name, sizeof name, "worker %lld", number(w, "number"));

@@ -166,12 +166,13 @@ static bool may(const struct control *ctl, int fd)
   return peer.uid == 0 || peer.uid == ctl->uid;
 }
 
-static void client_add(struct control *ctl, int fd)
+/* NULL, and FD is closed, when out of memory. */
+static struct control_client *client_add(struct control *ctl, int fd)
 {
   struct control_client *c = calloc(1, sizeof *c);
   if (c == NULL) {
     close(fd);
-    return;
+    return NULL;
   }
   c->control = ctl;
   c->watch = (struct watch){.fd = -1, .ready = client_ready};
@@ -182,11 +183,12 @@ static void client_add(struct control *ctl, int fd)
     loop_timer_stop(ctl->loop, &c->timer);
     close(fd);
     free(c);
-    return;
+    return NULL;
   }
   c->next = ctl->clients;
   ctl->clients = c;
   ctl->n_clients++;
+  return c;
 }
 
 static void control_ready(struct watch *w, uint32_t events)
@@ -240,8 +242,23 @@ static int open_socket(struct control *ctl, struct err *e)
   return 0;
 }
 
-struct control *control_open(struct loop *l, const char *path, const struct control_handler *h,
-                             struct err *e)
+static int take_socket(struct control *ctl, const struct handover_head *from, struct err *e)
+{
+  struct sockaddr_un bound = {0};
+  socklen_t n = sizeof bound;
+  if (getsockname(from->control_fd, (struct sockaddr *)&bound, &n) < 0 ||
+      bound.sun_family != AF_UNIX ||
+      strncmp(bound.sun_path, ctl->address.sun_path, sizeof bound.sun_path) != 0)
+    return err_set(e, "%s is not what was handed over", ctl->address.sun_path);
+  ctl->device = from->control_device;
+  ctl->inode = from->control_inode;
+  if (loop_watch(ctl->loop, &ctl->watch, from->control_fd, EPOLLIN) < 0)
+    return err_set(e, "%s: %s", ctl->address.sun_path, strerror(errno));
+  return 0;
+}
+
+struct control *control_open(struct loop *l, const char *path, const struct handover *from,
+                             const struct control_handler *h, struct err *e)
 {
   struct control *ctl = calloc(1, sizeof *ctl);
   if (ctl == NULL) {
@@ -259,7 +276,8 @@ struct control *control_open(struct loop *l, const char *path, const struct cont
     return NULL;
   }
   strcpy(ctl->address.sun_path, path);
-  if (make_folder(ctl, path, e) < 0 || open_socket(ctl, e) < 0) {
+  if (from ? take_socket(ctl, &from->head, e) < 0
+           : make_folder(ctl, path, e) < 0 || open_socket(ctl, e) < 0) {
     err_prefix(e, "control socket");
     free(ctl->folder);
     free(ctl);
@@ -277,6 +295,50 @@ int control_give(struct control *ctl, uid_t uid, gid_t gid, struct err *e)
       (ctl->made_folder && lchown(ctl->folder, uid, gid) < 0))
     return err_set(e, "control socket: %s: %s", ctl->address.sun_path, strerror(errno));
   return 0;
+}
+
+int control_save(struct control *ctl, struct handover *h)
+{
+  h->head.control_fd = ctl->watch.fd;
+  h->head.control_device = ctl->device;
+  h->head.control_inode = ctl->inode;
+  for (struct control_client *c = ctl->clients, *next; c; c = next) {
+    next = c->next;
+    if (c->state == CLIENT_WRITING)
+      client_write(c);
+  }
+  if ((h->clients = calloc(ctl->n_clients + 1, sizeof *h->clients)) == NULL)
+    return -1;
+  for (const struct control_client *c = ctl->clients; c; c = c->next) {
+    struct handover_client *to = &h->clients[h->head.n_clients];
+    if (c->state == CLIENT_WRITING)
+      continue; /* what it has not read is lost */
+    h->head.n_clients++;
+    *to = (struct handover_client){
+        .fd = c->watch.fd, .waiting = c->state == CLIENT_WAITING, .n_line = (uint32_t)c->n_line};
+    memcpy(to->line, c->line, c->n_line);
+  }
+  return 0;
+}
+
+void control_restore_clients(struct control *ctl, const struct handover *from,
+                             struct control_client **waiting)
+{
+  for (uint32_t i = 0; i < from->head.n_clients; i++) {
+    const struct handover_client *saved = &from->clients[i];
+    struct control_client *c = client_add(ctl, saved->fd);
+    if (c == NULL)
+      continue;
+    memcpy(c->line, saved->line, saved->n_line);
+    c->n_line = saved->n_line;
+    if (!saved->waiting)
+      continue;
+    c->state = CLIENT_WAITING;
+    loop_timer_stop(ctl->loop, &c->timer);
+    loop_watch(ctl->loop, &c->watch, saved->fd, EPOLLRDHUP);
+    c->waiting = *waiting;
+    *waiting = c;
+  }
 }
 
 void control_close(struct control *ctl)

@@ -20,8 +20,9 @@ static const char *const fixed[] = {"TZ=UTC", "LC_ALL=C"};
 static const char *const dropped_prefixes[] = {"LD_",  "LTDL_",   "CURL_",  "OPENSSL_", "GNUTLS_",
                                                "SSL_", "MALLOC_", "GCONV_", "NLSPATH"};
 static const char *const dropped_names[] = {
-    "SSLKEYLOGFILE", "LISTEN_PID",   "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
-    "WATCHDOG_USEC", "WATCHDOG_PID", "TZ",         "LC_ALL",         "LANG"};
+    "SSLKEYLOGFILE", "LISTEN_PID",    "LISTEN_FDS",      "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",    "TZ",
+    "LC_ALL",        "LANG",          "MCPAUTH_HANDOVER"};
 
 static struct str name_of(const char *entry)
 {
@@ -93,6 +94,19 @@ void environment_reveal(void)
 void environment_hide(void)
 {
   environ = visible;
+}
+
+char **environment_for_program(char *const *more, size_t n)
+{
+  size_t n_original = 0;
+  while (original && original[n_original])
+    n_original++;
+  char **all = calloc(n_original + n + 1, sizeof *all);
+  if (all && n_original)
+    memcpy(all, original, n_original * sizeof *all);
+  if (all && n)
+    memcpy(all + n_original, more, n * sizeof *all);
+  return all;
 }
 
 void environment_forget(void)

@@ -284,6 +284,7 @@ struct generation *generation_start(struct loop *l, uint64_t number,
   }
   *g = (struct generation){.events = events, .loop = l, .number = number};
   g->state = GENERATION_LOADING;
+  snprintf(g->version, sizeof g->version, "%s", PACKAGE_VERSION);
   g->link = (struct watch){.fd = -1, .ready = link_ready};
   g->deadline.fire = deadline_passed;
   g->started_ms = clock_mono_ms();
@@ -301,4 +302,64 @@ struct generation *generation_start(struct loop *l, uint64_t number,
     kill_group(g); /* reaped, and reported, like any that dies while loading */
   }
   return g;
+}
+
+/* ---- to another program */
+
+void generation_save(const struct generation *g, struct handover_generation *to)
+{
+  *to = (struct handover_generation){.number = g->number,
+                                     .pid = g->pid,
+                                     .link_fd = g->link.fd,
+                                     .reaped = g->reaped,
+                                     .shut = g->shut,
+                                     .has_deadline = g->deadline.slot > 0,
+                                     .started_ms = g->started_ms,
+                                     .due_ms = g->deadline.due_ms,
+                                     .facts = g->facts,
+                                     .n_crew = (uint32_t)g->n_crew};
+  memcpy(to->stage, g->stage, sizeof to->stage);
+  memcpy(to->version, g->version, sizeof to->version);
+  memcpy(to->crew, g->crew, g->n_crew * sizeof g->crew[0]);
+}
+
+static int watch_again(struct generation *g, const struct handover_generation *from, struct err *e)
+{
+  int64_t left = from->due_ms - clock_mono_ms();
+  if ((from->link_fd >= 0 && loop_watch(g->loop, &g->link, from->link_fd, EPOLLIN) < 0) ||
+      (from->has_deadline && loop_timer_set(g->loop, &g->deadline, left > 0 ? left : 0) < 0))
+    return err_set(e, "cannot watch generation %llu: %s", (unsigned long long)g->number,
+                   strerror(errno));
+  return 0;
+}
+
+struct generation *generation_restore(struct loop *l, const struct handover_generation *from,
+                                      bool serving, const struct generation_events *events,
+                                      struct err *e)
+{
+  struct generation *g = calloc(1, sizeof *g);
+  if (g == NULL) {
+    err_set(e, "out of memory");
+    return NULL;
+  }
+  *g = (struct generation){.events = events,
+                           .loop = l,
+                           .number = from->number,
+                           .state = serving ? GENERATION_SERVING : GENERATION_ENDING,
+                           .pid = from->pid,
+                           .reaped = from->reaped,
+                           .shut = from->shut,
+                           .started_ms = from->started_ms,
+                           .inherited = true,
+                           .facts = from->facts,
+                           .n_crew = from->n_crew};
+  g->link = (struct watch){.fd = -1, .ready = link_ready};
+  g->deadline.fire = deadline_passed;
+  memcpy(g->stage, from->stage, sizeof g->stage);
+  memcpy(g->version, from->version, sizeof g->version);
+  memcpy(g->crew, from->crew, from->n_crew * sizeof g->crew[0]);
+  if (watch_again(g, from, e) == 0)
+    return g;
+  free(g);
+  return NULL;
 }

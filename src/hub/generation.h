@@ -4,7 +4,7 @@
 #ifndef HUB_GENERATION_H
 #define HUB_GENERATION_H
 
-#include "hub/link.h"
+#include "hub/handover.h"
 #include "ops/loop.h"
 
 enum generation_state {
@@ -47,6 +47,8 @@ struct generation {
   struct watch link;
   struct timer deadline;
   char stage[256];
+  char version[32]; /* of its program */
+  bool inherited;   /* its program is the one whose place we have taken */
   struct link_facts facts;
   struct link_member crew[LINK_CREW_MAX];
   size_t n_crew;
@@ -72,5 +74,10 @@ void generation_reaped(struct generation *g, int status);
 /* After every reaping: frees those of the list of which nothing is left. */
 void generation_collect(struct generation **list);
 void generation_free(struct generation *g);
+/* For the program that takes this one's place, and in that (NULL with E).  Not while it loads. */
+void generation_save(const struct generation *g, struct handover_generation *to);
+struct generation *generation_restore(struct loop *l, const struct handover_generation *from,
+                                      bool serving, const struct generation_events *events,
+                                      struct err *e);
 
 #endif

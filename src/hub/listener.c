@@ -278,6 +278,46 @@ void listeners_give(struct listeners *ls, uid_t uid, gid_t gid)
       continue; /* then it stays when we end, and the next start removes it */
 }
 
+/* ---- to another program */
+
+int listeners_save(const struct listeners *ls, struct handover *h)
+{
+  uint32_t n = 0;
+  for (const struct listener *l = ls->first; l; l = l->next)
+    n++;
+  if ((h->listeners = calloc(n + 1, sizeof *h->listeners)) == NULL)
+    return -1;
+  for (const struct listener *l = ls->first; l; l = l->next)
+    h->listeners[h->head.n_listeners++] = (struct handover_listener){.want = l->want,
+                                                                     .fd = l->fd,
+                                                                     .systemd = l->systemd,
+                                                                     .opened = l->opened,
+                                                                     .wanted = l->wanted,
+                                                                     .device = l->device,
+                                                                     .inode = l->inode};
+  return 0;
+}
+
+int listeners_restore(struct listeners *ls, const struct handover *h)
+{
+  for (uint32_t i = 0; i < h->head.n_listeners; i++) {
+    const struct handover_listener *from = &h->listeners[i];
+    struct listener *l = calloc(1, sizeof *l);
+    if (l == NULL)
+      return -1;
+    *l = (struct listener){.next = ls->first,
+                           .want = from->want,
+                           .fd = from->fd,
+                           .systemd = from->systemd,
+                           .opened = from->opened,
+                           .wanted = from->wanted,
+                           .device = from->device,
+                           .inode = from->inode};
+    ls->first = l;
+  }
+  return 0;
+}
+
 /* ---- telling about them */
 
 static unsigned port_of(const struct listener *l)

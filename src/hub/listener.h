@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
-#include "hub/link.h"
+#include "hub/handover.h"
 
 struct listeners;
 
@@ -25,6 +25,9 @@ void listeners_end(struct listeners *ls);
 void listeners_give(struct listeners *ls, uid_t uid, gid_t gid);
 /* One line a socket: `LISTEN-TEXT PORT` or `admin LISTEN-TEXT PORT`; replaced atomically. */
 int listeners_write_ports(const struct listeners *ls, const char *path, struct err *e);
+/* For the program that takes this one's place, and in that: 0, or -1 when out of memory. */
+int listeners_save(const struct listeners *ls, struct handover *h);
+int listeners_restore(struct listeners *ls, const struct handover *h);
 json_t *listeners_json(const struct listeners *ls);
 
 /* Removes the socket file at PATH when nobody answers on it: left over from a process that was

@@ -20,6 +20,7 @@ libcore_a_SOURCES += \
   src/hub/crew.c src/hub/crew.h \
   src/hub/environment.c src/hub/environment.h \
   src/hub/generation.c src/hub/generation.h \
+  src/hub/handover.c src/hub/handover.h \
   src/hub/leader.c src/hub/leader.h \
   src/hub/link.c src/hub/link.h \
   src/hub/listener.c src/hub/listener.h \
@@ -28,8 +29,10 @@ libcore_a_SOURCES += \
   src/hub/notify.c src/hub/notify.h \
   src/hub/privileges.c src/hub/privileges.h \
   src/hub/reload.c \
+  src/hub/replace.c \
   src/hub/status.c
-UNIT_TESTS += tests/unit/test_hub_parts
+UNIT_TESTS += tests/unit/test_handover tests/unit/test_hub_parts
+tests_unit_test_handover_SOURCES = tests/unit/test_handover.c
 tests_unit_test_hub_parts_SOURCES = tests/unit/test_hub_parts.c
 
 sbin_PROGRAMS += mcpauthd

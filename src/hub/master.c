@@ -34,6 +34,14 @@ enum {
 
 /* ---- starting generations */
 
+/* What another program serves is never what we would serve. */
+static const char *identity_of(const struct generation *serving)
+{
+  if (serving == NULL)
+    return "";
+  return serving->inherited ? "of another program" : serving->facts.identity;
+}
+
 static int run_leader(void *self, uint64_t number, int link_fd)
 {
   const struct master *m = self;
@@ -42,7 +50,7 @@ static int run_leader(void *self, uint64_t number, int link_fd)
       .state_dir = m->o->state_dir,
       .plugin_dir = m->o->plugin_dir,
       .user = &m->o->user,
-      .serving = m->serving ? m->serving->facts.identity : "",
+      .serving = identity_of(m->serving),
       .shm = m->shm,
       .audit_heads = m->audit_heads,
       .daemon = m->daemon,
@@ -226,10 +234,10 @@ static void on_unchanged(void *self, struct generation *g)
   reload_done(m, RELOAD_UNCHANGED, "");
 }
 
-static void log_lines(const char *text)
+void master_log_lines(struct str text)
 {
-  struct str rest = str_of(text), line;
-  while (str_next(&rest, '\n', &line))
+  struct str line;
+  while (str_next(&text, '\n', &line))
     if (line.n)
       log_error("%.*s", STR_ARG(line));
 }
@@ -239,7 +247,7 @@ static void on_failed(void *self, struct generation *g, const char *text)
   struct master *m = self;
   m->loading = NULL;
   listeners_abandon(m->listeners, g->number);
-  log_lines(text);
+  master_log_lines(str_of(text));
   notify_ready();
   if (m->serving) {
     log_error("the new configuration was refused; generation %llu goes on",
@@ -298,6 +306,7 @@ void master_stop(struct master *m, bool now)
     listeners_end(m->listeners);
     loop_timer_stop(m->loop, &m->respawn);
     reload_abandon(m);
+    replace_abandon(m);
   }
   m->serving = NULL;
   for (struct generation *g = m->generations; g; g = g->next)
@@ -317,6 +326,8 @@ static void reap(struct master *m)
   int status, pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
     shm_fold(m->shm, pid);
+    if (pid == m->replace.pid)
+      replace_reaped(m, status);
     for (struct generation *g = m->generations; g; g = g->next)
       if (g->pid == pid && !g->reaped) {
         generation_reaped(g, status);
@@ -338,6 +349,8 @@ static void on_signal(struct watch *w, uint32_t events)
     reap(m);
   else if (s.ssi_signo == SIGHUP)
     reload_ask(m, NULL);
+  else if (s.ssi_signo == SIGUSR2)
+    replace_ask(m, NULL);
   else
     master_stop(m, m->stopping);
 }
@@ -348,6 +361,7 @@ static int watch_signals(struct master *m, struct err *e)
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
   sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR2);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
   sigprocmask(SIG_BLOCK, &set, NULL);
@@ -407,6 +421,8 @@ static void on_command(void *self, struct control_client *c, struct str line)
   struct master *m = self;
   if (str_is(line, "reload")) {
     reload_ask(m, c);
+  } else if (str_is(line, "replace")) {
+    replace_ask(m, c);
   } else if (str_is(line, "status")) {
     status_say(m, c);
     control_finish(c, NULL);
@@ -416,7 +432,7 @@ static void on_command(void *self, struct control_client *c, struct str line)
   } else if (str_starts(line, "revoke ")) {
     control_finish(c, revoke_person(m, str_slice(line, 7, line.n)));
   } else {
-    control_finish(c, "unknown command: reload, status, revoke and stop are known");
+    control_finish(c, "unknown command: reload, replace, status, revoke and stop are known");
   }
 }
 
@@ -434,26 +450,102 @@ static void on_watchdog(struct timer *t)
   loop_timer_set(m->loop, t, notify_watchdog_ms());
 }
 
+/* What processes share: new, or as the program before us has made it. */
+static int share(struct master *m, const struct handover *h, struct err *e)
+{
+  m->shm_fd = h ? h->head.shm_fd : -1;
+  m->heads_fd = h ? h->head.heads_fd : -1;
+  if (!(m->shm = shm_map(&m->shm_fd, e)) || !(m->audit_heads = audit_heads_map(&m->heads_fd, e)))
+    return -1;
+  if (h)
+    shm_fold(m->shm, getpid()); /* our place of before, which we take again */
+  shm_attach(m->shm, getpid());
+  return 0;
+}
+
 static int prepare(struct master *m, struct err *e)
 {
   const struct control_handler handler = {m, on_command, on_client_gone};
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) /* workers whose leader died are ours */
     return err_set(e, "PR_SET_CHILD_SUBREAPER: %s", strerror(errno));
-  if (!(m->shm = shm_create(e)) || !(m->audit_heads = audit_heads_create(e)) ||
-      !(m->loop = loop_new(e)))
+  if (share(m, m->o->handover, e) < 0 || !(m->loop = loop_new(e)))
     return -1;
   if (!(m->listeners = listeners_new()))
     return err_set(e, "out of memory");
-  shm_attach(m->shm, getpid());
+  m->replace.output.fd = -1;
   m->respawn.fire = respawn;
   m->watchdog.fire = on_watchdog;
   m->pace.fire = reload_pace;
   m->retire.fire = on_retire;
-  if (watch_signals(m, e) < 0 || !(m->control = control_open(m->loop, m->o->control, &handler, e)))
+  if (watch_signals(m, e) < 0 ||
+      !(m->control = control_open(m->loop, m->o->control, m->o->handover, &handler, e)))
     return -1;
   if (notify_watchdog_ms() > 0 && loop_timer_set(m->loop, &m->watchdog, 0) < 0)
     return err_set(e, "out of memory");
   return 0;
+}
+
+/* Newest first, as they were. */
+static int restore_generations(struct master *m, const struct handover *h, struct err *e)
+{
+  struct generation **at = &m->generations;
+  for (uint32_t i = 0; i < h->head.n_generations; i++) {
+    bool serving = h->generations[i].number == h->head.serving;
+    *at = generation_restore(m->loop, &h->generations[i], serving, &m->events, e);
+    if (*at == NULL)
+      return -1;
+    if (serving)
+      m->serving = *at;
+    at = &(*at)->next;
+  }
+  return 0;
+}
+
+/* Everything goes on as the program before us has left it; then our own first load. */
+static int go_on(struct master *m, const struct handover *h, struct err *e)
+{
+  struct control_client *waiting = NULL;
+  m->started_once = true;
+  m->last_number = h->head.last_number;
+  m->serving_since_ms = h->head.serving_since_ms;
+  m->last_wall_ms = h->head.last_wall_ms;
+  memcpy(m->predecessor, h->head.version, sizeof m->predecessor);
+  if (h->head.failed && (m->last_error = strdup(h->head.last_error)) == NULL)
+    return err_set(e, "out of memory");
+  if (listeners_restore(m->listeners, h) < 0)
+    return err_set(e, "out of memory");
+  if (restore_generations(m, h, e) < 0)
+    return -1;
+  control_restore_clients(m->control, h, &waiting);
+  log_info("mcpauthd " PACKAGE_VERSION " has taken the place of %s, configuration in %s",
+           m->predecessor, m->o->confdir);
+  reload_resume(m, waiting);
+  reap(m); /* whoever has ended on the way: their signal may be gone */
+  return 0;
+}
+
+static int begin(struct master *m, struct err *e)
+{
+  if (m->o->handover)
+    return go_on(m, m->o->handover, e);
+  if (master_load(m) < 0)
+    return -1;
+  log_info("mcpauthd " PACKAGE_VERSION " starts, configuration in %s", m->o->confdir);
+  return 0;
+}
+
+/* As a daemon is when it starts, or as it was in the program before us. */
+static void identify(struct master *m)
+{
+  const struct handover *h = m->o->handover;
+  m->started_ms = h ? h->head.started_ms : clock_mono_ms();
+  m->log_level = h ? h->head.log_level : MCPAUTH_LOG_INFO;
+  m->log_json = h && h->head.log_json;
+  if (h)
+    memcpy(m->daemon, h->head.daemon, sizeof m->daemon);
+  else
+    snprintf(m->daemon, sizeof m->daemon, "%ld.%lld", (long)getpid(), (long long)clock_wall_ms());
+  log_init("master", m->log_json, m->log_level);
 }
 
 int master_run(const struct master_options *o)
@@ -461,19 +553,15 @@ int master_run(const struct master_options *o)
   static struct master m;
   struct err e = {""};
   m.o = o;
-  m.started_ms = clock_mono_ms();
-  m.log_level = MCPAUTH_LOG_INFO;
-  snprintf(m.daemon, sizeof m.daemon, "%ld.%lld", (long)getpid(), (long long)clock_wall_ms());
-  log_init("master", m.log_json, m.log_level);
+  identify(&m);
   m.events = (struct generation_events){&m,        on_listen,  on_facts, on_ready, on_unchanged,
                                         on_failed, on_retired, on_lost,  on_ended};
-  if (prepare(&m, &e) < 0 || master_load(&m) < 0) {
+  if (prepare(&m, &e) < 0 || begin(&m, &e) < 0) {
     if (e.text[0])
       log_error("%s", e.text);
     control_close(m.control);
     return 1;
   }
-  log_info("mcpauthd " PACKAGE_VERSION " starts, configuration in %s", o->confdir);
   loop_run(m.loop);
   control_close(m.control);
   log_info("ended");

@@ -16,6 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/buf.h"
+#include "util/cleanup.h"
+#include "util/limits.h"
 #include "util/str.h"
 
 static struct sockaddr_un manager;
@@ -157,4 +160,40 @@ int notify_socket(const char *name, struct err *e)
   if (flags < 0 || fcntl(found, F_SETFL, flags | O_NONBLOCK) < 0)
     return err_set(e, "socket '%s' of systemd: %s", name, strerror(errno));
   return found;
+}
+
+/* ---- to another program in our place */
+
+static int fd_names_text(char **ret)
+{
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&b, MIB(1));
+  buf_puts(&b, "LISTEN_FDNAMES=");
+  for (unsigned i = 0; i < n_fds; i++)
+    buf_printf(&b, "%s%s", i ? ":" : "", fd_names[i]);
+  *ret = b.failed ? NULL : strndup(b.p, b.n);
+  return *ret ? 1 : -1;
+}
+
+int notify_environment(char *ret[NOTIFY_VARIABLES])
+{
+  int n = 0;
+  const char *path = manager.sun_path;
+  if (manager_len && asprintf(&ret[n++], "NOTIFY_SOCKET=%s%.*s", *path ? "" : "@",
+                              (int)sizeof manager.sun_path - 1, *path ? path : path + 1) < 0)
+    return -1;
+  if (watchdog_ms && asprintf(&ret[n++], "WATCHDOG_USEC=%lld", (long long)watchdog_ms * 2000) < 0)
+    return -1;
+  if (n_fds == 0)
+    return n;
+  if (asprintf(&ret[n++], "LISTEN_PID=%ld", (long)getpid()) < 0 ||
+      asprintf(&ret[n++], "LISTEN_FDS=%u", n_fds) < 0 || fd_names_text(&ret[n++]) < 0)
+    return -1;
+  return n;
+}
+
+void notify_keep_sockets(bool keep)
+{
+  for (unsigned i = 0; i < n_fds; i++)
+    fcntl(NOTIFY_FDS_FROM + (int)i, F_SETFD, keep ? 0 : FD_CLOEXEC);
 }

@@ -3,6 +3,7 @@
 #ifndef HUB_NOTIFY_H
 #define HUB_NOTIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/err.h"
@@ -21,5 +22,12 @@ enum { NOTIFY_FDS_FROM = 3, NOTIFY_FDS_MAX = 64 };
 unsigned notify_fds(void);
 /* The socket called NAME (FileDescriptorName=), checked to be listening; -1 with E. */
 int notify_socket(const char *name, struct err *e);
+
+/* What the program that takes our place is to find in its environment: at most NOTIFY_VARIABLES
+ * texts of the caller's, whose number is returned; -1: out of memory.  KEEP false: the sockets that
+ * systemd passed are closed on exec again (they are open over it after true). */
+enum { NOTIFY_VARIABLES = 5 };
+int notify_environment(char *ret[NOTIFY_VARIABLES]);
+void notify_keep_sockets(bool keep);
 
 #endif

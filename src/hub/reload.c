@@ -12,7 +12,7 @@
 
 enum { PACE_MS = 250 };
 
-static void add(struct control_client **list, struct control_client *c)
+void reload_add(struct control_client **list, struct control_client *c)
 {
   if (c == NULL)
     return;
@@ -33,9 +33,10 @@ void reload_forget(struct master *m, struct control_client *c)
 {
   drop(&m->asked, c);
   drop(&m->next, c);
+  drop(&m->replace.asked, c);
 }
 
-static void answer(struct control_client *list, struct str text, const char *error)
+void reload_answer(struct control_client *list, struct str text, const char *error)
 {
   for (struct control_client *c = list, *next; c; c = next) {
     next = *control_link(c);
@@ -80,12 +81,12 @@ void reload_ask(struct master *m, struct control_client *c)
       control_finish(c, "the daemon is stopping");
     return;
   }
-  if (m->loading || m->retiring) {
+  if (m->loading || m->retiring || m->replace.checked) {
     m->again = true;
-    add(&m->next, c);
+    reload_add(&m->next, c);
     return;
   }
-  add(&m->asked, c);
+  reload_add(&m->asked, c);
   load_soon(m);
 }
 
@@ -99,6 +100,13 @@ static void count(struct master *m, enum reload_result result, const char *text)
   m->last_error = result == RELOAD_FAILED ? strdup(text) : NULL;
 }
 
+void reload_record_failure(struct master *m, const char *text)
+{
+  count(m, RELOAD_FAILED, text);
+  if (m->serving)
+    link_text(m->serving->link.fd, LINK_REFUSED_RELOAD, str_of(text));
+}
+
 static void answer_all(struct master *m, struct control_client *list, enum reload_result result,
                        const char *text)
 {
@@ -107,13 +115,14 @@ static void answer_all(struct master *m, struct control_client *list, enum reloa
   switch (result) {
   case RELOAD_STARTED:
   case RELOAD_TAKEN:
-    snprintf(line, sizeof line, "generation %llu serves", number);
-    answer(list, str_of(line), NULL);
+    snprintf(line, sizeof line, "%sgeneration %llu serves",
+             m->predecessor[0] ? "mcpauthd " PACKAGE_VERSION " has taken over: " : "", number);
+    reload_answer(list, str_of(line), NULL);
     break;
   case RELOAD_UNCHANGED:
     snprintf(line, sizeof line, "the effective configuration is unchanged: generation %llu goes on",
              number);
-    answer(list, str_of(line), NULL);
+    reload_answer(list, str_of(line), NULL);
     break;
   case RELOAD_FAILED:
     if (m->serving)
@@ -121,7 +130,7 @@ static void answer_all(struct master *m, struct control_client *list, enum reloa
                number);
     else
       snprintf(line, sizeof line, "the new configuration was refused, and no generation serves");
-    answer(list, str_of(text), line);
+    reload_answer(list, str_of(text), line);
     break;
   }
 }
@@ -134,11 +143,29 @@ void reload_done(struct master *m, enum reload_result result, const char *text)
     m->started_once = true;
   count(m, result, text);
   answer_all(m, list, result, text);
+  m->predecessor[0] = 0;
+  if (m->replace.checked)
+    replace_go_on(m); /* those who wait for the next load are handed over */
+  else
+    reload_again(m);
+}
+
+void reload_again(struct master *m)
+{
   if (!m->again || m->stopping)
     return;
   m->again = false;
-  m->asked = m->next;
+  for (struct control_client *c = m->next, *next; c; c = next) { /* some may wait for the pace */
+    next = *control_link(c);
+    reload_add(&m->asked, c);
+  }
   m->next = NULL;
+  load_soon(m);
+}
+
+void reload_resume(struct master *m, struct control_client *asked)
+{
+  m->asked = asked;
   load_soon(m);
 }
 
@@ -148,6 +175,6 @@ void reload_abandon(struct master *m)
   m->asked = m->next = NULL;
   m->again = false;
   loop_timer_stop(m->loop, &m->pace);
-  answer(asked, STR(""), "the daemon is stopping");
-  answer(next, STR(""), "the daemon is stopping");
+  reload_answer(asked, STR(""), "the daemon is stopping");
+  reload_answer(next, STR(""), "the daemon is stopping");
 }

@@ -41,8 +41,9 @@ static json_t *generation_json(struct shm *shm, const struct generation *g)
       json_array_append_new(workers, member_json(shm, &g->crew[i]));
     else
       admin = member_json(shm, &g->crew[i]);
-  return json_pack("{s:I, s:s, s:i, s:I, s:i, s:o, s:o}", "generation", (json_int_t)g->number,
-                   "state", state_name(g->state), "leader", g->pid, "uptime",
+  return json_pack("{s:I, s:s, s:s, s:b, s:i, s:I, s:i, s:o, s:o}", "generation",
+                   (json_int_t)g->number, "state", state_name(g->state), "version", g->version,
+                   "inherited", (int)g->inherited, "leader", g->pid, "uptime",
                    seconds_since(g->started_ms), "services", (int)g->facts.services, "workers",
                    workers, "admin", admin);
 }

@@ -71,6 +71,9 @@ void audit_anchor_tick(struct audit *a);
 /* The heads of all chains of one daemon, in memory that its processes share; made by the master
  * before the first fork. */
 struct audit_heads *audit_heads_create(struct err *e);
+/* The same, with its descriptor: see shm_map. */
+struct audit_heads *audit_heads_map(int *fd, struct err *e);
+size_t audit_heads_size(void);
 
 /* The key of this state directory, made when absent (0600).  Every process of a daemon gets the
  * same. */

@@ -6,7 +6,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "ops/shared.h"
+#include "util/cleanup.h"
 
 enum { MAC_WORDS = AUDIT_MAC / 8, NAME_WORDS = (AUDIT_WRITER_MAX + 1) / 8 };
 
@@ -25,12 +27,18 @@ struct audit_heads {
 
 struct audit_heads *audit_heads_create(struct err *e)
 {
-  void *p = mmap(NULL, sizeof(struct audit_heads), PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (p != MAP_FAILED)
-    return p;
-  err_set(e, "cannot map memory for the audit heads: %s", strerror(errno));
-  return NULL;
+  AUTO_CLOSE int fd = -1;
+  return audit_heads_map(&fd, e);
+}
+
+struct audit_heads *audit_heads_map(int *fd, struct err *e)
+{
+  return shared_map("audit heads", sizeof(struct audit_heads), fd, e);
+}
+
+size_t audit_heads_size(void)
+{
+  return sizeof(struct audit_heads);
 }
 
 static void words_store(_Atomic uint64_t *to, const void *from, size_t n)

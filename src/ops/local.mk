@@ -4,6 +4,7 @@ libcore_a_SOURCES += src/ops/log.c
 UNIT_TESTS += tests/unit/test_log
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 libcore_a_SOURCES += src/ops/jobs.c src/ops/loop.c src/ops/metrics.c src/ops/shm.c \
+  src/ops/shared.c src/ops/shared.h \
   src/ops/callers.c src/ops/callers.h src/ops/shm_inside.h
 UNIT_TESTS += tests/unit/test_callers
 tests_unit_test_callers_SOURCES = tests/unit/test_callers.c

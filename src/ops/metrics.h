@@ -1,5 +1,6 @@
 /* Every metric, in one table that the shared page, the metrics page and the manual page read.
- * X(symbol, type, name, labels, help) */
+ * X(symbol, type, name, labels, help); new ones at the end, since the program before may still
+ * count in the same page (hub/handover.h). */
 #ifndef OPS_METRICS_H
 #define OPS_METRICS_H
 

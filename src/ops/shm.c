@@ -5,10 +5,11 @@
  * the total, whoever lives.  Only gauges and the turn count are cleared ("folding"). */
 #include "ops/shm_inside.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ops/shared.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 
 enum { PROBES = 8 };
@@ -18,19 +19,25 @@ static struct slot *mine = &private_slot;
 
 struct shm *shm_create(struct err *e)
 {
-  void *p =
-      mmap(NULL, sizeof(struct shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) {
-    err_set(e, "shared page: %s", strerror(errno));
-    return NULL;
-  }
-  struct shm *s = p; /* zeroed by the kernel */
-  if (hash_key_new(&s->key) < 0) {
+  AUTO_CLOSE int fd = -1;
+  return shm_map(&fd, e);
+}
+
+struct shm *shm_map(int *fd, struct err *e)
+{
+  bool is_new = *fd < 0;
+  struct shm *s = shared_map("shared page", sizeof *s, fd, e);
+  if (s && is_new && hash_key_new(&s->key) < 0) {
     err_set(e, "shared page: no random numbers");
-    munmap(p, sizeof(struct shm));
+    munmap(s, sizeof *s);
     return NULL;
   }
   return s;
+}
+
+size_t shm_size(void)
+{
+  return sizeof(struct shm);
 }
 
 int shm_place(const struct shm *s)

@@ -18,6 +18,10 @@ enum { SHM_SLOTS = 1024, SHM_EPOCHS = 4096, SHM_FETCH_MARKS = 1024 };
 struct shm;
 
 struct shm *shm_create(struct err *e); /* master */
+/* The same, with its descriptor (shared.h): *FD -1 makes a page; else the one that the program
+ * before us has made and its processes still use, so its layout must be ours (hub/handover.h). */
+struct shm *shm_map(int *fd, struct err *e);
+size_t shm_size(void);
 /* Takes a slot for this process; -1 when all are in use. */
 int shm_attach(struct shm *s, int pid);
 /* Frees the slot of a process that has ended, its counts kept, its gauges cleared (master, leader).

@@ -6,6 +6,7 @@
 #include "util/hash.h"
 
 enum {
+  SHM_METRICS = 128, /* with room, so that the next program can use the page of this one */
   SHM_RATES = 16384,
   SHM_STREAMS = 8192,
   SHM_SESSIONS = 16384,
@@ -16,8 +17,10 @@ enum {
 struct slot {
   _Alignas(64) _Atomic int pid; /* 0: free */
   _Atomic uint64_t turns;
-  _Atomic uint64_t values[METRIC_COUNT];
+  _Atomic uint64_t values[SHM_METRICS];
 };
+
+_Static_assert((int)METRIC_COUNT <= (int)SHM_METRICS, "more metrics than a slot has room for");
 
 struct mark {
   _Atomic uint64_t key;  /* hash of the URL; 0: free */

@@ -5,13 +5,14 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import socket
 import subprocess
 import sys
 
 import pytest
 
-from support.hub import Hub, HubFailed, SLOW, TOP
+from support.hub import BUILD, Hub, HubFailed, SLOW, TOP
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
 
@@ -156,6 +157,20 @@ def test_the_environment_is_an_allow_list(hub):
             assert word not in env, name
 
 
+def test_check_says_whether_it_could_serve_and_serves_nothing(hub, upstream):
+    h = hub(conf(upstream), start=False)
+
+    def check():
+        return subprocess.run([*h.command('mcpauthd'), '--check'], capture_output=True, text=True, env=h.env,
+                              timeout=30 * SLOW)
+    done = check()
+    assert done.returncode == 0 and done.stdout.endswith(f'{h.confdir}: ok\n')
+    h.configure({'hub.conf': 'nonsense\n'})
+    done = check()
+    assert done.returncode == 1 and re.search(r'hub\.conf:1:1: error: ', done.stdout)
+    assert not h.control.exists() and not h.statedir.exists()
+
+
 # ---- the service manager
 
 def notify_socket(h):
@@ -207,6 +222,24 @@ def test_the_watchdog_of_the_service_manager_is_fed(hub):
         messages_until(s, 'WATCHDOG=1')
 
 
+# the main process stays the same one, busy for a while
+def test_the_service_manager_hears_of_another_program_as_of_a_reload(hub, upstream):
+    h = hub(conf(upstream), start=False)
+    h.env = {**h.env, 'WATCHDOG_USEC': '400000'}
+    with notify_socket(h) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        h.start()
+        messages_until(s, 'READY=1')
+        h.cli('reload', '--program', check=True)
+        messages_until(s, 'RELOADING=1')
+        messages_until(s, 'READY=1')
+        messages_until(s, 'WATCHDOG=1')
+        _, ancillary, _, _ = s.recvmsg(4096, socket.CMSG_SPACE(12))
+        assert int.from_bytes(ancillary[0][2][:4], sys.byteorder) == h.process.pid
+        h.stop()
+        messages_until(s, 'STOPPING=1')
+
+
 PASS_SOCKET = '''
 import os, sys
 fd = int(sys.argv[1])
@@ -235,6 +268,16 @@ def test_a_socket_of_systemd_is_served_and_survives_reloads(hub, upstream):
         h.configure(conf(upstream) + '\nservice more { path /more; upstream http://127.0.0.1:9/mcp; anonymous * }')
         h.reload()
         assert h.request('GET', '/health', address=('127.0.0.1', port)).status == 200
+
+
+def test_a_socket_of_systemd_is_there_for_the_next_program(hub, upstream):
+    h = hub(conf(upstream), hub='listen systemd:web', start=False)
+    with socket.create_server(('127.0.0.1', 0)) as sock:
+        start_with_socket(h, sock)
+        h.wait_ready()
+        for _ in range(2):
+            h.cli('reload', '--program', check=True)
+            assert h.request('GET', '/health', address=sock.getsockname()).status == 200
 
 
 def test_a_socket_that_systemd_did_not_pass_is_named(hub):
@@ -285,6 +328,33 @@ def test_a_port_below_1024_is_opened_before_root_is_given_up_and_kept(hub, upstr
     open_to(h, pwd.getpwnam(USER).pw_uid)
     h.reload()
     assert h.request('GET', '/health', address=('127.0.0.97', 97)).status == 200
+
+
+# nobody gets anything back by it
+@root
+def test_another_program_in_the_masters_place_is_as_powerless(hub, upstream):
+    uid = str(pwd.getpwnam(USER).pw_uid)
+    h = hub(conf(upstream), hub=f'user {USER}; listen 127.0.0.96:96', start=False)
+    build = h.dir / 'build'  # where that user may go
+    build.mkdir()
+    build.chmod(0o755)
+    for name in ('mcpauth', 'mcpauthd'):
+        shutil.copy2(BUILD / name, build / name)
+    h.env = {**h.env, 'MCPAUTH_BUILD': str(build)}
+    open_to(h, pwd.getpwnam(USER).pw_uid)
+    h.start()
+    h.cli('reload', '--program', check=True)
+    for name, pid in pids(h).items():
+        status = status_of(pid)
+        assert status['Uid'].split() == [uid] * 4, name
+        assert set(status['Groups'].split()) <= {str(pwd.getpwnam(USER).pw_gid)}, name
+        assert int(status['CapEff'], 16) == int(status['CapPrm'], 16) == 0, name
+        assert status['NoNewPrivs'] == '1', name
+    assert h.request('GET', '/health', address=('127.0.0.96', 96)).status == 200
+    h.extra = 'user daemon; listen 127.0.0.96:96'
+    h.configure(conf(upstream))
+    open_to(h, pwd.getpwnam(USER).pw_uid)
+    assert 'the user changes at a restart only' in h.reload(check=False).stderr
 
 
 @root

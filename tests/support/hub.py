@@ -22,6 +22,7 @@ from support.client import Connection, Stream, rpc
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 RUN = str(TOP / 'run')
+BUILD = pathlib.Path(os.environ.get('MCPAUTH_BUILD') or TOP / 'build').resolve()
 PUBLIC = 'http://127.0.0.1:7070'
 # Under a sanitizer or valgrind everything takes longer.
 SLOW = float(os.environ.get('MCPAUTH_TEST_SLOW', '10' if os.environ.get('MCPAUTH_VALGRIND') else '1'))
