@@ -144,6 +144,23 @@ def test_an_upgrade_asks_nothing_when_only_the_administrator_changed_something(m
     assert 'no service is configured' in machine.run('mcpauth check')
 
 
+def test_an_upgrade_puts_the_new_program_in_the_place_of_the_running_one(machine, next_release):
+    """There is no systemd on this machine: somebody says in its name that the daemon runs."""
+    fake = machine.path('/usr/bin/systemctl')
+    fake.unlink()
+    fake.write_text('#!/bin/sh\ncase "$*" in *is-active*) exit 0 ;; esac\nexit 1\n')
+    fake.chmod(0o755)
+    new = [machine.put(next_release(name)) for name in ('mcpauth', 'mcpauth-cli', 'libmcpauth-dev')]
+    out = machine.run(START + f'''
+stat -Lc 'before: %i' /proc/$daemon/exe
+apt-get -y install {' '.join(new)}
+stat -Lc 'after: %i' /proc/$daemon/exe /usr/sbin/mcpauthd
+mcpauth status; kill $daemon && wait $daemon && echo ended well; cat /root/log''', offline=True)
+    before, [running, installed] = re.findall(r'before: (\d+)', out), re.findall(r'after: (\d+)', out)
+    assert running == installed and before != [running], out
+    assert re.search(r'(?m)^2 +serving', out) and 'ended well' in out, out
+
+
 def test_dpkg_dist_and_its_like_are_no_configuration(machine):
     for name in ('hub.conf.dpkg-dist', 'hub.conf.dpkg-old', 'hub.conf~'):
         machine.path(f'{CONF}/{name}').write_text('nonsense {\n')

@@ -84,11 +84,13 @@ class Bare:
         assert done.returncode == 0, f'{command}: {done.returncode}\n{done.stdout}'
         return done.stdout
 
+    def put(self, package):
+        """PACKAGE, a file, as apt-get takes it on this machine."""
+        shutil.copy(package, self.root / 'root')
+        return f'./{package.name}'
+
     def install(self, packages, options=''):
-        """apt install ./PACKAGE ..., of files of this machine."""
-        for package in packages:
-            shutil.copy(package, self.root / 'root')
-        return self.run(f'apt-get -y {options} install {" ".join("./" + package.name for package in packages)}')
+        return self.run(f'apt-get -y {options} install {" ".join(map(self.put, packages))}')
 
     def path(self, name):
         return self.root / name.lstrip('/')
