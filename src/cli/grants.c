@@ -163,16 +163,24 @@ static int show(struct grants *x)
 
 /* ---- ending */
 
+/* What was agreed to with it goes too: the next login is asked for consent again. */
+static bool end_one(struct store_db *db, const struct store_grant *g)
+{
+  enum store_result r = store_grant_revoke(db, g->id, "revoked by an administrator");
+  if (r != STORE_OK && r != STORE_USED)
+    return false;
+  r = store_consent_forget(db, g->issuer, g->subject, g->client);
+  return r == STORE_OK || r == STORE_NONE;
+}
+
 static int revoke_work(void *arg, struct store_db *db)
 {
   struct grants *x = arg;
   if (store_grant_each(db, &x->filter, keep, x) != STORE_OK || x->no_memory)
     return -1;
-  for (size_t i = 0; i < x->n; i++) {
-    enum store_result r = store_grant_revoke(db, x->found[i].id, "revoked by an administrator");
-    if (r != STORE_OK && r != STORE_USED)
+  for (size_t i = 0; i < x->n; i++)
+    if (!end_one(db, &x->found[i]))
       return -1;
-  }
   return 0;
 }
 

@@ -148,7 +148,7 @@ struct store_consent {
 enum store_result store_consent_put(struct store_db *db, const struct store_consent *c);
 /* C->scopes is looked at: OK when every one of them was agreed to, else NONE. */
 enum store_result store_consent_covers(struct store_db *db, const struct store_consent *c);
-/* All that this person has agreed to (CLIENT "": at every client). */
+/* What this person has agreed to at CLIENT ("": at every client). */
 enum store_result store_consent_forget(struct store_db *db, struct str issuer, struct str subject,
                                        struct str client);
 

@@ -6,6 +6,7 @@ import urllib.parse
 
 import pytest
 
+from support.oauth import good, take
 from support.people import App, Person
 
 SECURE = 'https://mcp.example.com'  # TLS ends in front of the hub
@@ -287,6 +288,16 @@ def test_a_page_that_another_site_has_opened_asks_again(notes, person, site):  #
     app = App(notes, 'app', 'https://app.example/cb', service='notes')
     remember(app, person)
     page = person.get(app.url(), headers={'Sec-Fetch-Site': site})
+    assert page.status == 200 and page.forms
+
+
+def test_a_consent_is_forgotten_with_the_grant_that_an_administrator_ends(notes, person):  # row 95
+    app = App(notes, 'app', 'https://app.example/cb', service='notes')
+    remember(app, person)
+    good(take(notes, app, app.code(person.page)))
+    [grant] = json.loads(notes.cli('grants', 'list', '--json', check=True).stdout)
+    assert notes.cli('grants', 'revoke', grant['id'], check=True).stdout == '1 revoked\n'
+    page = person.get(app.url(), headers={'Sec-Fetch-Site': 'none'})
     assert page.status == 200 and page.forms
 
 
