@@ -274,9 +274,7 @@ class Hub:
         if not self.audit_file.exists():
             return []
         whole = self.audit_file.read_text().rpartition('\n')[0]
-        # A write that the disk cut short leaves spaces.
-        records = [json.loads(line) for line in whole.splitlines() if line.strip()]
-        return [r for r in records if event in (None, r.get('event')) and
+        return [r for r in audit_records(whole) if event in (None, r.get('event')) and
                 all(r.get(k) == v for k, v in members.items())]
 
     def wait_audit(self, event, n=1, timeout=30, **members):
@@ -288,6 +286,19 @@ class Hub:
         """Lines of the log in which a sanitizer, valgrind or libmicrohttpd reports a bug."""
         text = self.log_file.read_bytes() if self.log_file.exists() else b''
         return [line for line in text.split(b'\n') if _ALARMS.search(line)]
+
+
+def audit_records(text):
+    """The records of whole lines. A write that the disk cut short leaves spaces; a writer that was killed
+    while it wrote leaves the begin of a record, with perhaps somebody else's whole one behind it."""
+    for line in text.splitlines():
+        while line.strip():
+            try:
+                yield json.loads(line)
+                break
+            except ValueError:
+                at = line.find('{"t":', 1)
+                line = line[at:] if at > 0 else ''
 
 
 def _until(probe, timeout, complaint):
