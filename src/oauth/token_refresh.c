@@ -60,14 +60,22 @@ void refreshes_free(struct oauth *o)
   }
 }
 
-static void submit(struct refresh *f, enum store_mode mode, store_work_fn *work,
-                   store_done_fn *done)
+/* False: too much waits. */
+static bool try_submit(struct refresh *f, enum store_mode mode, store_work_fn *work,
+                       store_done_fn *done)
 {
   f->refs++;
   f->task = store_submit(f->oauth->o.store, mode, work, done, unref, f);
-  if (f->task)
+  if (f->task == NULL)
+    f->refs--;
+  return f->task;
+}
+
+static void submit(struct refresh *f, enum store_mode mode, store_work_fn *work,
+                   store_done_fn *done)
+{
+  if (try_submit(f, mode, work, done))
     return;
-  f->refs--;
   if (f->run)
     token_unavailable(f->run, "the store is busy");
   over(f);
@@ -129,9 +137,15 @@ static void record_end(const struct refresh *f, const char *event, const char *w
 
 static void finished(void *arg, bool stored);
 
+static void keep(struct refresh *f)
+{
+  if (!try_submit(f, STORE_WRITE, refresh_finish, finished))
+    finished(f, false);
+}
+
 static void keep_again(struct timer *t)
 {
-  submit(container_of(t, struct refresh, wait), STORE_WRITE, refresh_finish, finished);
+  keep(container_of(t, struct refresh, wait));
 }
 
 /* A provider that rotates has said it once: without its new token the login would be over.  They
@@ -204,7 +218,7 @@ static void finish(struct refresh *f)
     f->rotate = false;
     f->undecided = "out of memory";
   }
-  submit(f, STORE_WRITE, refresh_finish, finished);
+  keep(f);
 }
 
 static int keep_principal(struct refresh *f, struct principal *who)
