@@ -13,13 +13,13 @@ import pytest
 from support import npm
 from support.hub import SLOW
 from support.people import Person
+from support.providers import PROVIDERS
 
 MODULES = 'node_modules'
 EVERYTHING = f'{MODULES}/@modelcontextprotocol/server-everything/dist/index.js'
 CONF = '''
 hub {{ public_url http://127.0.0.1:{port}; listen 127.0.0.1:{port}; workers 1; audit file {{dir}}/audit.log }}
-provider corp {{ module oidc; issuer {oidc.issuer}; client_id hub; client_secret file:{{conf}}/corp.secret
-                 {provider} }}
+provider corp {{ {provider}; client_secret file:{{conf}}/corp.secret }}
 scope tools:use  {{ text "Use the tools" }}
 scope tools:echo {{ text "Have things repeated"; implies tools:use {bound} }}
 service tools {{ path /tools; upstream {upstream}; auth sufficient corp; require scope tools:use
@@ -40,17 +40,21 @@ def everything(program):
     return f'http://127.0.0.1:{port}/mcp'
 
 
-@pytest.fixture
-def logged(hub, oidc):
-    """Factory: a hub in front of UPSTREAM at which Ann logs in."""
-    oidc.signed_in = 'ann'
+def hub_of(hub, idp, provider):
+    """Factory: a hub in front of UPSTREAM at which Ann logs in through PROVIDER, lines of its block."""
+    idp.signed_in = 'ann'
 
-    def make(upstream, rules='', provider='', bound=''):
+    def make(upstream, rules='', bound=''):
         port = npm.free_port()
-        return hub(CONF.format(port=port, oidc=oidc, upstream=upstream, rules=rules, provider=provider,
-                               bound=bound),
-                   files={'corp.secret': oidc.client_secret + '\n'}, public_url=f'http://127.0.0.1:{port}')
+        return hub(CONF.format(port=port, upstream=upstream, rules=rules, bound=bound, provider=provider.format(idp=idp)),
+                   files={'corp.secret': idp.client_secret + '\n'}, public_url=f'http://127.0.0.1:{port}')
     return make
+
+
+@pytest.fixture(params=PROVIDERS)
+def logged(request, hub):
+    """At each of the providers."""
+    return hub_of(hub, request.getfixturevalue(request.param), PROVIDERS[request.param])
 
 
 class Client:
@@ -120,8 +124,8 @@ def answer(hub, url):
 AUTHORIZE = r'(http://127\.0\.0\.1:\d+/authorize\?\S+)'
 
 
-def test_the_official_suite_in_authorization_mode(logged, client, tmp_path):
-    hub, port = logged('http://127.0.0.1:9/mcp'), npm.free_port()
+def test_the_official_suite_in_authorization_mode(hub, oidc, client, tmp_path):
+    hub, port = hub_of(hub, oidc, PROVIDERS['oidc'])('http://127.0.0.1:9/mcp'), npm.free_port()
     suite = npm.conformance() / MODULES / '@modelcontextprotocol/conformance/dist/index.js'
     results = tmp_path / 'results'
     c = client(suite, 'authorization', '--url', hub.public_url, '--client-id', 'suite', '--resource',
@@ -140,7 +144,8 @@ def test_mcp_remote_logs_in_and_lists_tools(logged, everything, client):
                stdin=subprocess.PIPE)
     answer(hub, c.wait(AUTHORIZE))
     c.wait('echo')
-    assert hub.wait_audit('decision', decision='grant')[0]['subject'] == 'u-1001'
+    [login] = hub.wait_audit('login')
+    assert hub.wait_audit('decision', decision='grant')[0]['subject'] == login['subject']
 
 
 def rpc(id, method, **params):
@@ -168,9 +173,11 @@ def test_mcp_remote_steps_up_when_a_tool_needs_more(logged, everything, client):
     assert [r['granted'] for r in hub.wait_audit('login', n=2)] == ['tools:use', 'tools:echo tools:use']
 
 
-def test_mcp_remote_ends_with_one_403_when_the_person_may_not_have_more(logged, everything, client, oidc):
-    hub = logged(everything, 'tool echo require scope tools:echo; tool * allow; accept_risk broad-allow',
-                 provider='claims okta; request_scope openid groups', bound='; for claim /groups = notes-admins')
+def test_mcp_remote_ends_with_one_403_when_the_person_may_not_have_more(hub, everything, client, oidc):
+    provider = 'module oidc; issuer {idp.issuer}; client_id hub; claims okta; request_scope openid groups'
+    hub = hub_of(hub, oidc, provider)(
+        everything, 'tool echo require scope tools:echo; tool * allow; accept_risk broad-allow',
+        bound='; for claim /groups = notes-admins')
     oidc.signed_in = 'bob'
     c = client(packages() / MODULES / 'mcp-remote/dist/proxy.js', hub.public_url + '/tools', npm.free_port(),
                stdin=subprocess.PIPE)

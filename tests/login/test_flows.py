@@ -10,15 +10,8 @@ import pytest
 
 from support.client import rpc
 from support.people import App, Person
+from support.providers import PROVIDERS
 
-PROVIDERS = {
-    'oidc': 'module oidc; issuer {idp.issuer}; client_id hub; request_scope openid email groups',
-    'google': 'module google-oauth; issuer {idp.issuer}; tokeninfo_url {idp.url}/tokeninfo; '
-              'client_id hub.apps.googleusercontent.com; hosted_domain example.com',
-    'github': 'module github-oauth; base_url {idp.url}; client_id {idp.client_id}; organization example',
-    'workos': 'module workos; authkit_domain {idp.issuer}; client_id client_01HUB; '
-              'environment_client_id client_01ENVIRONMENT; organization org_01EXAMPLE',
-}
 CONF = '''
 provider corp {{ {options}; client_secret file:{{conf}}/secret }}
 scope notes:read {{ text "Read your notes" }}
@@ -69,8 +62,7 @@ class Site:
 
 @pytest.fixture(params=list(PROVIDERS))
 def site(request, hub, upstream):
-    idp = request.getfixturevalue({'google': 'google', 'github': 'github', 'workos': 'workos'}.get(request.param, 'oidc'))
-    return Site(request.param, idp, hub, upstream)
+    return Site(request.param, request.getfixturevalue(request.param), hub, upstream)
 
 
 def test_a_person_logs_in_calls_and_stays_in(site):
