@@ -14,7 +14,7 @@ dist-tests:
 # One word a kind of test; ./check runs them all. Sanitized builds have folders of their own.
 EXTRA_DIST += demo tools tests/security-rows.tsv tests/fuzz/run tests/valgrind.supp tests/lsan.supp tests/support/preload.c
 check-hub: all
-	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) /usr/bin/python3 -m pytest -q -n 2 --ignore tests/interop --ignore tests/packages tests
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tools/run-tests -n 2 --ignore tests/interop --ignore tests/packages tests
 check-asan:
 	cd $(abs_top_srcdir) && tools/check-sanitized address,undefined -m 'not slow' --ignore tests/interop --ignore tests/packages tests
 check-tsan:
@@ -27,7 +27,7 @@ check-fuzz:
 check-docs: all
 	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tools/check-docs
 check-interop: all
-	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) /usr/bin/python3 -m pytest -q tests/interop
+	cd $(abs_top_srcdir) && MCPAUTH_BUILD=$(abs_top_builddir) tools/run-tests tests/interop
 # The packages, on a bare machine that is made for it: needs root and the network, and two minutes.
 check-packages: all
 	cd $(abs_top_srcdir) && tools/setup-debian --packages && tools/build-deb $(abs_top_builddir) && \
