@@ -33,7 +33,7 @@ static void check(const struct redirect_policy *rules, const struct client_metad
   struct redirect r;
   if (m->redirect_uris.n == 0 || !(m->grants & GRANT_CODE) ||
       (document && m->auth == CLIENT_AUTH_SECRET) ||
-      (m->auth == CLIENT_AUTH_KEY) != (m->keys.n > 0))
+      (m->auth == CLIENT_AUTH_KEY) != ((m->keys.n > 0) != (m->keys_uri.n > 0)))
     abort();
   for (size_t i = 0; i < m->redirect_uris.n; i++)
     if (redirect_acceptable(rules, str_of(m->redirect_uris.v[i]), m->auth == CLIENT_AUTH_NONE,
