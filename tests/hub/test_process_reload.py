@@ -169,6 +169,22 @@ def test_a_request_in_flight_is_finished_by_the_generation_that_took_it(hub, ups
         assert call.result().json()['result'] == {'slow': True}
 
 
+# row 137: a provider that is no longer configured is still asked to its end by whoever waits for it
+def test_a_provider_is_not_taken_away_from_a_request_that_waits_for_it(hub, upstream, idp):
+    idp.documents['/slow'] = {}
+    idp.fault('/slow', delay=2)
+    guarded = 'service notes {{ path /notes; upstream {}; auth sufficient {} }}\n'.format
+    h = hub(f'provider p0 {{ module fault; deadline 20s; url {idp.issuer}/slow }}\n' + guarded(upstream.url, 'p0'))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(h.call, '/notes', token='fault/p0.OK.http', timeout=60)
+        idp.wait_count('/slow', 1)
+        h.configure('provider p1 { module static-token; file {conf}/none }\n' + guarded(upstream.url, 'p1'))
+        h.write('none', '')
+        h.reload()
+        assert call.result().status == 200
+    assert h.call('/notes', token='fault/p0.OK.http').status == 401
+
+
 # row 132: the leader holds the configuration; without it a new one is made
 def test_a_leader_that_dies_is_replaced_with_its_workers(hub, upstream):
     import os

@@ -35,6 +35,7 @@ static void test_parts_do_not_run_into_each_other(void **state)
   assert_true(hash_parts(&key, a, 2) != hash_parts(&key, c, 2));
 }
 
+/* row 162 */
 static void test_another_key_is_another_hash(void **state)
 {
   (void)state;
