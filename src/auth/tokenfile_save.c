@@ -19,6 +19,8 @@
 static int create(const char *path, gid_t group, struct err *e)
 {
   AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0 && errno == EEXIST)
+    return 0; /* somebody else was first */
   if (fd < 0)
     return err_set(e, "cannot create %s: %s", path, strerror(errno));
   if ((geteuid() == 0 && fchown(fd, 0, group) < 0) || fchmod(fd, 0640) < 0)
