@@ -1,6 +1,8 @@
 /* The verifier of audit logs: any file is judged, and records count only with a good chain: since
  * no input can have been made with the key of this run, each that looks like a record is a fault.
  */
+#include <config.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
