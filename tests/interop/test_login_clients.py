@@ -152,19 +152,29 @@ def rpc(id, method, **params):
     return (json.dumps({'jsonrpc': '2.0', 'id': id, 'method': method, 'params': params}) + '\n').encode()
 
 
-def test_mcp_remote_steps_up_when_a_tool_needs_more(logged, everything, client):
-    hub = logged(everything, 'tool echo require scope tools:echo; tool * allow; accept_risk broad-allow')
+ECHO_NEEDS_MORE = 'tool echo require scope tools:echo; tool * allow; accept_risk broad-allow'
+
+
+def call_echo(hub, client):
+    """mcp-remote as a local server, of which a program behind it wants the tool: (mcp-remote, a function that
+    sends a message), once somebody has logged in and the call was made."""
     c = client(packages() / MODULES / 'mcp-remote/dist/proxy.js', hub.public_url + '/tools', npm.free_port(),
                stdin=subprocess.PIPE)
-    talk = c.process.stdin
-    talk.write(rpc(1, 'initialize', protocolVersion='2025-06-18', capabilities={},
-                   clientInfo={'name': 'test', 'version': '1'}))
-    talk.flush()
+
+    def say(*messages):
+        c.process.stdin.write(b''.join(messages))
+        c.process.stdin.flush()
+    say(rpc(1, 'initialize', protocolVersion='2025-06-18', capabilities={}, clientInfo={'name': 'test', 'version': '1'}))
     answer(hub, c.wait(AUTHORIZE))
     c.wait(r'"id":1\b')
-    talk.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-    talk.write(rpc(2, 'tools/call', name='echo', arguments={'message': 'hi'}))
-    talk.flush()
+    say(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n',
+        rpc(2, 'tools/call', name='echo', arguments={'message': 'hi'}))
+    return c, say
+
+
+def test_mcp_remote_steps_up_when_a_tool_needs_more(logged, everything, client):
+    hub = logged(everything, ECHO_NEEDS_MORE)
+    c, _ = call_echo(hub, client)
     again = c.wait(AUTHORIZE, n=2)
     scopes = urllib.parse.parse_qs(urllib.parse.urlsplit(again).query)['scope'][0].split()
     assert 'tools:echo' in scopes
@@ -175,24 +185,11 @@ def test_mcp_remote_steps_up_when_a_tool_needs_more(logged, everything, client):
 
 def test_mcp_remote_ends_with_one_403_when_the_person_may_not_have_more(hub, everything, client, oidc):
     provider = 'module oidc; issuer {idp.issuer}; client_id hub; claims okta; request_scope openid groups'
-    hub = hub_of(hub, oidc, provider)(
-        everything, 'tool echo require scope tools:echo; tool * allow; accept_risk broad-allow',
-        bound='; for claim /groups = notes-admins')
+    hub = hub_of(hub, oidc, provider)(everything, ECHO_NEEDS_MORE, bound='; for claim /groups = notes-admins')
     oidc.signed_in = 'bob'
-    c = client(packages() / MODULES / 'mcp-remote/dist/proxy.js', hub.public_url + '/tools', npm.free_port(),
-               stdin=subprocess.PIPE)
-    talk = c.process.stdin
-    talk.write(rpc(1, 'initialize', protocolVersion='2025-06-18', capabilities={},
-                   clientInfo={'name': 'test', 'version': '1'}))
-    talk.flush()
-    answer(hub, c.wait(AUTHORIZE))
-    c.wait(r'"id":1\b')
-    talk.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-    talk.write(rpc(2, 'tools/call', name='echo', arguments={'message': 'hi'}))
-    talk.flush()
+    c, say = call_echo(hub, client)
     c.wait(r'status: 403')
-    talk.write(rpc(3, 'tools/list'))  # it is still there, and what else she may do works
-    talk.flush()
+    say(rpc(3, 'tools/list'))  # it is still there, and what else she may do works
     c.wait(r'"id":3\b')
     assert len(re.findall(AUTHORIZE, c.said)) == 1, c.said
     refused = [r for r in hub.audit('decision') if r['decision'] != 'grant']
