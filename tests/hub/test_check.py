@@ -3,11 +3,13 @@ Rows 121, 138, 139, 141, 145."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get('MCPAUTH_BUILD', TOP / 'build'))
 NOBODY = 65534
 
 GOOD = '''
@@ -25,7 +27,7 @@ service notes {{
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
     """An empty configuration folder that everybody may look at."""
     for path in (tmp_path, *tmp_path.parents):
         if path.owner() == 'root' and path.is_relative_to('/tmp/pytest-of-root'):
@@ -37,7 +39,20 @@ def folder(tmp_path):
     (tmp_path / 'tokens').chmod(0o640)
     if os.geteuid() == 0:
         os.chown(tmp_path / 'tokens', 0, NOBODY)
+    readable_build(tmp_path)
+    monkeypatch.setenv('MCPAUTH_BUILD', str(tmp_path / 'build'))
     return conf
+
+
+def readable_build(folder):
+    """What is built, where everybody may read it, whatever the modes in and above the tree are."""
+    plugins = folder / 'build/plugins/.libs'
+    plugins.mkdir(parents=True)
+    for path in (plugins, *plugins.parents[:2]):
+        path.chmod(0o755)
+    (folder / 'build/mcpauth').symlink_to(BUILD / 'mcpauth')
+    shutil.copyfile(BUILD / 'plugins/.libs/static-token.so', plugins / 'static-token.so')
+    (plugins / 'static-token.so').chmod(0o644)
 
 
 def write(conf, text, name='hub.conf', mode=0o644):

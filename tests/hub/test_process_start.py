@@ -353,7 +353,8 @@ def test_another_program_in_the_masters_place_is_as_powerless(hub, upstream):
     build.mkdir()
     build.chmod(0o755)
     for name in ('mcpauth', 'mcpauthd'):
-        shutil.copy2(BUILD / name, build / name)
+        shutil.copyfile(BUILD / name, build / name)
+        (build / name).chmod(0o755)
     h.env = {**h.env, 'MCPAUTH_BUILD': str(build)}
     open_to(h, pwd.getpwnam(USER).pw_uid)
     h.start()

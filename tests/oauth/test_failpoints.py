@@ -214,7 +214,7 @@ def test_a_revocation_whose_answer_was_lost_can_be_asked_for_again(site):  # row
 
 def serving(hub):
     generation = json.loads(hub.cli('status', '--json', check=True).stdout)['generations'][0]
-    return [w['pid'] for w in generation['workers']]
+    return [w['pid'] for w in generation['workers'] if w['ready']]
 
 
 def revocations(hub):
