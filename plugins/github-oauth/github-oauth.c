@@ -12,7 +12,8 @@
 
 extern const struct mcpauth_host *host; /* set by the loader; defined by MCPAUTH_PROVIDER */
 
-enum { TEAM_PAGES = 10, TEAMS_A_PAGE = 100, GROUPS = 512, LONGEST_NAME = 100 };
+/* GitHub writes 2 to 4 KiB about a team: a page must stay below what the host reads of a reply. */
+enum { TEAM_PAGES = 20, TEAMS_A_PAGE = 50, GROUPS = 512, LONGEST_NAME = 100 };
 
 struct config {
   const char *base_url, *api_url, *client_id;
@@ -84,6 +85,15 @@ static bool has(struct mcpauth_list list, const char *word)
   return false;
 }
 
+/* GitHub's names are one whatever their case. */
+static bool has_name(struct mcpauth_list list, const char *name)
+{
+  for (size_t i = 0; i < list.n; i++)
+    if (strcasecmp(list.v[i], name) == 0)
+      return true;
+  return false;
+}
+
 /* ---- options */
 
 /* GitHub's names: letters, digits, '-', '_' and '.'. */
@@ -95,10 +105,19 @@ static bool is_name(const char *s, size_t n)
   return n > 0 && n <= LONGEST_NAME && s[0] != '.';
 }
 
+/* Paths are put behind it, and it is the issuer of people: one spelling. */
+static bool ends_with_slash(const char *url)
+{
+  return url && url[0] && url[strlen(url) - 1] == '/';
+}
+
 static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config)
 {
   const struct config *c = config;
   (void)h;
+  if (ends_with_slash(c->base_url) || ends_with_slash(c->api_url))
+    return host->report(self, ends_with_slash(c->base_url) ? "base_url" : "api_url",
+                        "leave out the slash at its end");
   if (!is_name(c->client_id, strlen(c->client_id)))
     return host->report(self, "client_id", "'%s' is no client id of GitHub", c->client_id);
   for (size_t i = 0; i < c->organization.n; i++)
@@ -160,13 +179,22 @@ static enum mcpauth_result rate_limited(struct mcpauth_request *rq)
 
 static const char *groups_json(struct mcpauth_request *rq, const struct work *w)
 {
-  const char *json = "[";
-  for (size_t i = 0; json && i < w->n_groups; i++) {
-    struct mcpauth_bytes group = {w->groups[i], strlen(w->groups[i])};
-    const char *word = host->json_text(rq, group);
-    json = word ? host->text(rq, "%s%s%s", json, i ? "," : "", word) : NULL;
+  const char *word[GROUPS];
+  size_t size = 3, n = 1; /* the brackets and the NUL */
+  for (size_t i = 0; i < w->n_groups; i++) {
+    word[i] = host->json_text(rq, (struct mcpauth_bytes){w->groups[i], strlen(w->groups[i])});
+    if (word[i] == NULL)
+      return NULL;
+    size += strlen(word[i]) + 1;
   }
-  return json ? host->text(rq, "%s]", json) : NULL;
+  char *json = host->alloc(rq, size);
+  if (json == NULL)
+    return NULL;
+  json[0] = '[';
+  for (size_t i = 0; i < w->n_groups; i++)
+    n += (size_t)snprintf(json + n, size - n, "%s%s", i ? "," : "", word[i]);
+  memcpy(json + n, "]", 2);
+  return json;
 }
 
 static int set_groups(struct mcpauth_request *rq, const struct work *w)
@@ -290,8 +318,8 @@ static enum mcpauth_result told_teams(struct mcpauth_request *rq, void *arg,
     snprintf(at, sizeof at, "/%zu/slug", i);
     const char *slug = text(answer, at);
     const char *team = organization && slug ? host->text(rq, "%s/%s", organization, slug) : NULL;
-    if (team && (has(w->c->team, team) || has(w->c->organization, organization)))
-      add_group(w, team, has(w->c->team, team));
+    if (team && (has_name(w->c->team, team) || has_name(w->c->organization, organization)))
+      add_group(w, team, has_name(w->c->team, team));
   }
   w->teams_done = n < TEAMS_A_PAGE || ++w->page >= TEAM_PAGES;
   return next(rq, w);

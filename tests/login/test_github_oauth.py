@@ -1,5 +1,6 @@
 """github-oauth at a stand-in that behaves as GitHub does on the wire."""
 
+import re
 import time
 import urllib.parse
 
@@ -115,7 +116,29 @@ def test_a_person_who_does_not_grant_read_org_is_refused(hub_at, github):
 def test_teams_beyond_the_first_page_count(hub_at, github):
     github.people['ann']['teams'] = [f'example/t{i}' for i in range(150)] + ['example/late']
     assert hub_at('team example/late').login()['result'] == 'OK'
-    assert github.count[API + '/user/teams'] == 2
+    assert github.count[API + '/user/teams'] == 4
+
+
+def test_somebody_in_hundreds_of_teams_logs_in_with_all_of_them(hub_at, github):
+    teams = [f'example/{"team-of-a-long-name-":x<40}{i}' for i in range(400)]
+    github.people['ann']['teams'] = teams
+    done = hub_at('organization example').login()
+    assert done['result'] == 'OK', done
+    assert done['who']['claims']['groups'] == ['example', *teams]
+
+
+def test_the_case_of_a_teams_name_does_not_matter(hub_at, github):
+    github.people['ann']['teams'] = ['Example-Org/ops']
+    assert hub_at('team example-org/ops').login()['result'] == 'OK'
+    assert hub_at('team example-org/op').login()['result'] == 'DENY'
+
+
+@pytest.mark.parametrize('option', ['base_url', 'api_url'])
+def test_an_address_that_ends_with_a_slash_is_refused(login_run, github, option):
+    conf = CONF.format(github=github, more=f'api_url {github.url}/api/v3')
+    conf = re.sub(rf'({option} \S+)', r'\1/', conf)
+    with pytest.raises(ConfigRefused, match='leave out the slash at its end'):
+        login_run(conf, files={'secret': github.client_secret}).begin()
 
 
 # ---- refreshing

@@ -20,6 +20,17 @@ PEOPLE = {
             'orgs': {'example': 'pending'}, 'teams': []},
 }
 
+# What else GitHub says about a team and about its organisation: 2 to 4 KiB with the addresses.
+ABOUT_TEAM = ('node_id', 'url', 'html_url', 'name', 'description', 'privacy', 'notification_setting', 'permission',
+              'members_url', 'repositories_url', 'created_at', 'updated_at')
+ABOUT_ORGANISATION = ('node_id', 'url', 'repos_url', 'events_url', 'hooks_url', 'issues_url', 'members_url',
+                      'public_members_url', 'avatar_url', 'description', 'name', 'company', 'blog', 'location',
+                      'email', 'html_url', 'created_at', 'updated_at')
+
+
+def about(names):
+    return {name: f'https://api.github.example/organizations/1000001/{name}/{"x" * 40}' for name in names}
+
 
 class StandInGitHub(StandIn):
     """Web pages and API on one port: base_url URL, api_url URL/api/v3, as an Enterprise server."""
@@ -192,7 +203,8 @@ class StandInGitHub(StandIn):
             return Reply(403, {'message': 'Requires read:org'})
         size, n = int(rq.params.get('per_page', 30)), int(rq.params.get('page', 1))
         teams = self.people[grant.person]['teams'][(n - 1) * size:n * size]
-        return Reply(200, [{'slug': t.partition('/')[2], 'organization': {'login': t.partition('/')[0]}} for t in teams])
+        return Reply(200, [{**about(ABOUT_TEAM), 'slug': t.partition('/')[2], 'parent': None,
+                            'organization': {**about(ABOUT_ORGANISATION), 'login': t.partition('/')[0]}} for t in teams])
 
     def check_token(self, rq):
         client = rq.path.split('/')[4]
