@@ -19,7 +19,7 @@ struct config {
 static const struct mcpauth_option options[] = {
     {.name = "url",
      .type = MCPAUTH_URL,
-     .flags = MCPAUTH_REQUIRED,
+     .flags = MCPAUTH_REQUIRED | MCPAUTH_HTTPS,
      .offset = offsetof(struct config, url),
      .metavar = "URL",
      .help = "The service that is asked",

@@ -35,7 +35,7 @@ struct state {
 #define OPTION(name_, type_, member) .name = name_, .type = MCPAUTH_##type_, .offset = offsetof(struct config, member), .since = "0.1"
 static const char *const methods[] = {"basic", "post", NULL};
 static const struct mcpauth_option options[] = {
-    {OPTION("url", URL, url), .flags = MCPAUTH_REQUIRED, .metavar = "URL", .help = "The introspection endpoint"},
+    {OPTION("url", URL, url), .flags = MCPAUTH_REQUIRED | MCPAUTH_HTTPS, .metavar = "URL", .help = "The introspection endpoint"},
     {OPTION("issuer", URL, issuer), .flags = MCPAUTH_REQUIRED, .metavar = "URL",
      .help = "Whose tokens these are: issuer of the principals, and what `iss` must be where there is one"},
     {OPTION("client_id", STRING, client_id), .flags = MCPAUTH_REQUIRED, .metavar = "TEXT",

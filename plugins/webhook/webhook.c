@@ -23,7 +23,7 @@ struct config {
 #define AT(member) .offset = offsetof(struct config, member)
 /* clang-format off */
 static const struct mcpauth_option options[] = {
-    {.name = "url", .type = MCPAUTH_URL, .flags = MCPAUTH_REQUIRED, AT(url), .metavar = "URL",
+    {.name = "url", .type = MCPAUTH_URL, .flags = MCPAUTH_REQUIRED | MCPAUTH_HTTPS, AT(url), .metavar = "URL",
      .help = "The endpoint that is asked by POST", .since = "0.1"},
     {.name = "secret", .type = MCPAUTH_SECRET, .flags = MCPAUTH_REQUIRED, AT(secret), .metavar = "SECRET",
      .help = "Signs what is sent; at least 32 bytes, shared with the endpoint", .since = "0.1"},

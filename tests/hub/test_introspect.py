@@ -212,3 +212,10 @@ def test_an_audience_that_is_not_told_is_accepted_only_by_leave(notes, server):
 def test_check_wants_one_good_way_to_be_a_client(notes, auth):
     done = notes(auth=auth, start=False).cli('check')
     assert done.returncode == 1 and 'private' in done.stdout + done.stderr
+
+
+def test_an_address_that_would_send_tokens_in_clear_is_refused_by_check(hub, upstream):  # row 59
+    h = hub(CONF.format(endpoint='http://192.0.2.7/', url=upstream.url, options='', more='',
+                        auth='client_secret env:CORP'), env={'CORP': 's3cret'}, start=False)
+    done = h.cli('check')
+    assert done.returncode == 1 and 'must be https://' in done.stdout + done.stderr

@@ -175,3 +175,10 @@ def test_a_short_secret_is_refused_by_check(notes):
     h.env['WEBHOOK'] = 'short'
     done = h.cli('check')
     assert done.returncode == 1 and 'at least 32 bytes' in done.stdout + done.stderr
+
+
+def test_an_address_that_would_send_credentials_in_clear_is_refused_by_check(hub, upstream):  # row 59
+    h = hub(CONF.format(endpoint='http://192.0.2.7/', url=upstream.url, options='', stack='auth required in-house',
+                        more=''), env={'WEBHOOK': SECRET}, start=False)
+    done = h.cli('check')
+    assert done.returncode == 1 and 'must be https://' in done.stdout + done.stderr

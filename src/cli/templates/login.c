@@ -19,7 +19,7 @@ struct config {
 
 #define OPTION(word, kind, member, meta, words)                                                    \
   {                                                                                                \
-    .name = word, .type = kind, .flags = MCPAUTH_REQUIRED,                                         \
+    .name = word, .type = kind, .flags = MCPAUTH_REQUIRED | MCPAUTH_HTTPS /* of URLs */,           \
     .offset = offsetof(struct config, member), .metavar = meta, .help = words, .since = "1.0"      \
   }
 static const struct mcpauth_option options[] = {
