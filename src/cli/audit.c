@@ -3,10 +3,16 @@
 
 #include "cli/audit.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ops/audit.h"
@@ -23,52 +29,130 @@ static int fail(const char *action, const struct err *e)
 
 /* ------------------------------------------------------------------ verify */
 
-/* One line a finding; a flood of them is cut. */
+/* One line a finding; a flood is cut, but no fault for the remarks before it. */
 enum { FINDINGS_MOST = 100 };
+
+struct findings {
+  uint64_t n[2]; /* remarks, faults */
+};
 
 static void print_finding(void *arg, bool fault, const char *file, uint64_t line, const char *text)
 {
-  unsigned *printed = arg;
-  if ((*printed)++ < FINDINGS_MOST)
+  struct findings *f = arg;
+  if (f->n[fault]++ < FINDINGS_MOST)
     printf("%s:%" PRIu64 ": %s: %s\n", file, line, fault ? "FAULT" : "note", text);
 }
 
-/* FILE.n … FILE.1 FILE */
-static int verify_set(struct audit_verify *v, const char *file, struct err *e)
+static void print_cut(const struct findings *f)
 {
-  char path[4096];
-  unsigned last = 0;
-  while (last < ROTATED_MOST) {
-    snprintf(path, sizeof path, "%s.%u", file, last + 1);
-    if (access(path, F_OK) < 0)
-      break;
-    last++;
-  }
-  for (; last > 0; last--) {
-    AUTO_FREE char *older = NULL;
-    if (asprintf(&older, "%s.%u", file, last) < 0)
-      return err_set(e, "out of memory");
-    if (audit_verify_file(v, older, e) < 0)
-      return -1;
-  }
-  return audit_verify_file(v, file, e);
+  for (int fault = 0; fault < 2; fault++)
+    if (f->n[fault] > FINDINGS_MOST)
+      printf("%" PRIu64 " more %s are not shown.\n", f->n[fault] - FINDINGS_MOST,
+             fault ? "faults" : "remarks");
 }
 
-static int verify_all(struct audit_verify *v, const struct audit_site *s, char **files,
-                      bool anchors, struct err *e)
+/* FILE, FILE.1, … as they were when they were opened: a hub that is at work may rotate them. */
+struct log_file {
+  char *path;
+  int fd;
+  dev_t dev;
+  ino_t ino;
+};
+
+struct log_files {
+  struct log_file v[ROTATED_MOST];
+  unsigned n;
+};
+
+static void log_files_free(struct log_files *s)
 {
-  if (s->file && verify_set(v, s->file, e) < 0)
+  if (s == NULL)
+    return;
+  for (unsigned i = 0; i < s->n; i++) {
+    close(s->v[i].fd);
+    free(s->v[i].path);
+  }
+  free(s);
+}
+
+static char *numbered(const char *file, unsigned i)
+{
+  char *path = NULL;
+  return asprintf(&path, i ? "%s.%u" : "%s", file, i) < 0 ? NULL : path;
+}
+
+/* While files are moved on one is missing for a moment. */
+static int open_numbered(const char *path, const char *older)
+{
+  const struct timespec moment = {.tv_nsec = 10000000};
+  for (int tries = 0;; tries++) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT || tries == 5 || access(older, F_OK) < 0)
+      return fd;
+    nanosleep(&moment, NULL);
+  }
+}
+
+static bool is_open(const struct log_files *s, const struct stat *st)
+{
+  for (unsigned i = 0; i < s->n; i++)
+    if (s->v[i].dev == st->st_dev && s->v[i].ino == st->st_ino)
+      return true;
+  return false;
+}
+
+/* 0: there is no such file. */
+static int add_file(struct log_files *s, const char *file, unsigned i, struct err *e)
+{
+  AUTO_FREE char *path = numbered(file, i), *older = numbered(file, i + 1);
+  struct stat st;
+  if (path == NULL || older == NULL)
+    return err_set(e, "out of memory");
+  AUTO_CLOSE int fd = open_numbered(path, older);
+  if (fd < 0 && errno == ENOENT && (i > 0 || access(older, F_OK) == 0))
+    return i == 0; /* nobody has written since it was rotated */
+  if (fd < 0 || fstat(fd, &st) < 0)
+    return err_set(e, "cannot open %s: %s", path, strerror(errno));
+  if (is_open(s, &st)) /* it was moved to this name since */
+    return 1;
+  s->v[s->n++] = (struct log_file){steal_ptr(&path), steal_fd(&fd), st.st_dev, st.st_ino};
+  return 1;
+}
+
+/* The newest are opened first: what is moved meanwhile is met again, and nothing is passed over. */
+static int open_set(struct log_files *s, const char *file, struct err *e)
+{
+  int r = 1;
+  for (unsigned i = 0; i < ROTATED_MOST && r > 0; i++)
+    r = add_file(s, file, i, e);
+  return r;
+}
+
+static int verify_set(struct audit_verify *v, const struct log_files *s, struct err *e)
+{
+  for (unsigned i = s->n; i > 0; i--)
+    if (audit_verify_fd(v, s->v[i - 1].path, s->v[i - 1].fd, e) < 0)
+      return -1;
+  return 0;
+}
+
+static int verify_all(struct audit_verify *v, const struct log_files *s, char **files,
+                      struct err *e)
+{
+  if (verify_set(v, s, e) < 0)
     return -1;
   for (; *files; files++)
     if (audit_verify_file(v, *files, e) < 0)
       return -1;
-  return anchors ? audit_verify_anchors(v, s->state_dir, e) : 0;
+  audit_verify_anchors(v);
+  return 0;
 }
 
-static int conclude(const struct audit_verify *v, bool anchors)
+static int conclude(const struct audit_verify *v, const struct findings *f, bool anchors)
 {
   struct audit_verify_result r;
   audit_verify_result(v, &r);
+  print_cut(f);
   printf("%" PRIu64 " records in %" PRIu64 " chains: %s\n", r.records, r.chains,
          r.faults ? "NOT what was written" : "no fault");
   if (r.faults)
@@ -88,20 +172,41 @@ static int conclude(const struct audit_verify *v, bool anchors)
   return fflush(stdout) || r.faults ? CLI_FAILED : CLI_OK;
 }
 
+static int verify_with(const unsigned char key[32], const struct audit_site *s, char **files,
+                       bool anchors, struct err *e)
+{
+  struct findings found = {{0, 0}};
+  struct log_files *logs = calloc(1, sizeof *logs);
+  struct audit_verify *v = audit_verify_new(key, print_finding, &found, e);
+  int status = -1;
+  if (logs == NULL)
+    err_set(e, "out of memory");
+  else if (v && (!anchors || audit_verify_read_anchors(v, s->state_dir, e) == 0) &&
+           (s->file == NULL || open_set(logs, s->file, e) == 0) &&
+           verify_all(v, logs, files, e) == 0)
+    status = conclude(v, &found, anchors);
+  audit_verify_free(v);
+  log_files_free(logs);
+  return status;
+}
+
 static int verify_site(const struct audit_site *s, char **files, bool anchors)
 {
   struct err e = {""};
   unsigned char key[32];
-  unsigned printed = 0;
   char path[4096];
+  struct rlimit r;
+  if (getrlimit(RLIMIT_NOFILE, &r) == 0) { /* one a rotated file */
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r);
+  }
   snprintf(path, sizeof path, "%s/audit.key", s->state_dir);
   if (access(path, R_OK) < 0) /* audit_key would make one, with which nothing verifies */
     err_set(&e, "cannot read the key %s: run this as the user of the hub, or name --state-dir",
             path);
   else if (audit_key(s->state_dir, key, &e) == 0) {
-    struct audit_verify *v = audit_verify_new(key, print_finding, &printed, &e);
-    int status = v && verify_all(v, s, files, anchors, &e) == 0 ? conclude(v, anchors) : -1;
-    audit_verify_free(v);
+    int status = verify_with(key, s, files, anchors, &e);
+    OPENSSL_cleanse(key, sizeof key);
     if (status >= 0)
       return status;
   }

@@ -32,6 +32,13 @@ struct chain {
   bool ended, faulty;
 };
 
+/* A file of the state directory, as it was before the log was read. */
+struct anchor {
+  struct anchor *next;
+  char *path;
+  struct buf text;
+};
+
 struct audit_verify {
   struct audit_hmac *hmac;
   audit_finding_fn *finding;
@@ -44,6 +51,7 @@ struct audit_verify {
   char last[AUDIT_WRITER_MAX + 1]; /* the chain looked up last */
   size_t last_at;
   int64_t first_ms; /* time of the first record; -1: none yet */
+  struct anchor *anchors;
   struct audit_verify_result result;
 };
 
@@ -78,6 +86,12 @@ void audit_verify_free(struct audit_verify *v)
 {
   if (v == NULL)
     return;
+  for (struct anchor *a = v->anchors, *next; a; a = next) {
+    next = a->next;
+    buf_done(&a->text);
+    free(a->path);
+    free(a);
+  }
   audit_hmac_free(v->hmac);
   json_decref(v->names);
   free(v->chains);
@@ -295,12 +309,30 @@ static bool is_blank(struct str line)
   return true;
 }
 
-/* The begin of a record whose writer was killed in the middle of it: no mac was ever there. */
+/* TEXT is the begin of HEX"} and not all of it. */
+static bool is_begin_of_mac(struct str text)
+{
+  static const char end[] = "\"}";
+  if (text.n >= 2 * AUDIT_MAC + sizeof end - 1)
+    return false;
+  for (size_t i = 0; i < text.n; i++)
+    if (i < 2 * AUDIT_MAC ? !memchr("0123456789abcdef", text.p[i], 16)
+                          : text.p[i] != end[i - 2 * AUDIT_MAC])
+      return false;
+  return true;
+}
+
+/* The begin of a record whose writer was killed in the middle of it: no whole mac was ever there.
+ * Who makes the last record of a chain look like that has cut it off, which anchors tell. */
 static bool is_torn(struct str text)
 {
+  static const char mac[] = "\"mac\":\"";
   size_t n = text.n < sizeof begin_text - 1 ? text.n : sizeof begin_text - 1;
-  return text.n > 0 && memcmp(text.p, begin_text, n) == 0 &&
-         memmem(text.p, text.n, "\"mac\":\"", 7) == NULL;
+  if (text.n == 0 || memcmp(text.p, begin_text, n) != 0)
+    return false;
+  const char *at = memmem(text.p, text.n, mac, sizeof mac - 1);
+  return at == NULL ||
+         is_begin_of_mac(str_slice(text, (size_t)(at - text.p) + sizeof mac - 1, text.n));
 }
 
 static const char torn_text[] = "the begin of a record whose writer was killed while writing it";
@@ -372,16 +404,21 @@ static int verify_fd(struct audit_verify *v, int fd, struct buf *text, struct er
   return 0;
 }
 
-int audit_verify_file(struct audit_verify *v, const char *path, struct err *e)
+int audit_verify_fd(struct audit_verify *v, const char *path, int fd, struct err *e)
 {
-  AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return err_set(e, "cannot open %s: %s", path, strerror(errno));
   CLEANUP(buf_done) struct buf text;
   buf_init(&text, READ_SIZE + LINE_MAX_SIZE);
   v->file = path;
   v->line = 0;
   return verify_fd(v, fd, &text, e);
+}
+
+int audit_verify_file(struct audit_verify *v, const char *path, struct err *e)
+{
+  AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return err_set(e, "cannot open %s: %s", path, strerror(errno));
+  return audit_verify_fd(v, path, fd, e);
 }
 
 /* ------------------------------------------------------------------ anchor files */
@@ -400,24 +437,26 @@ static void check_anchor_file(struct audit_verify *v, struct str text)
   }
 }
 
-static int verify_anchor(struct audit_verify *v, const char *path, struct err *e)
+static int read_anchor(struct audit_verify *v, const char *path, struct err *e)
 {
-  CLEANUP(buf_done) struct buf text;
-  buf_init(&text, READ_SIZE);
   AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-  char *room = fd >= 0 ? buf_reserve(&text, READ_SIZE - 1) : NULL;
-  ssize_t n = room ? read(fd, room, READ_SIZE - 1) : -1;
-  if (n < 0 && errno == ENOENT)
-    return 0; /* taken over by a leader just now */
-  if (n < 0)
+  if (fd < 0 && errno == ENOENT)
+    return 0; /* taken over by a leader just now: it is in the log */
+  struct anchor *a = fd >= 0 ? calloc(1, sizeof *a) : NULL;
+  if (a == NULL)
     return err_set(e, "cannot read %s: %s", path, strerror(errno));
-  text.n = (size_t)n;
-  v->file = path;
-  check_anchor_file(v, buf_view(&text));
+  a->next = v->anchors;
+  v->anchors = a;
+  buf_init(&a->text, READ_SIZE);
+  char *room = buf_reserve(&a->text, READ_SIZE - 1);
+  ssize_t n = room ? read(fd, room, READ_SIZE - 1) : -1;
+  if (n < 0 || (a->path = strdup(path)) == NULL)
+    return err_set(e, "cannot read %s: %s", path, strerror(errno));
+  a->text.n = (size_t)n;
   return 0;
 }
 
-int audit_verify_anchors(struct audit_verify *v, const char *state_dir, struct err *e)
+int audit_verify_read_anchors(struct audit_verify *v, const char *state_dir, struct err *e)
 {
   char path[4096];
   int r = 0;
@@ -429,10 +468,18 @@ int audit_verify_anchors(struct audit_verify *v, const char *state_dir, struct e
     if (!str_starts(name, "audit-anchor.") || str_ends(name, ".new"))
       continue;
     snprintf(path, sizeof path, "%s/%s", state_dir, entry->d_name);
-    r = verify_anchor(v, path, e);
+    r = read_anchor(v, path, e);
   }
   closedir(d);
   return r;
+}
+
+void audit_verify_anchors(struct audit_verify *v)
+{
+  for (const struct anchor *a = v->anchors; a; a = a->next) {
+    v->file = a->path;
+    check_anchor_file(v, buf_view(&a->text));
+  }
 }
 
 void audit_verify_result(const struct audit_verify *v, struct audit_verify_result *ret)

@@ -21,9 +21,13 @@ typedef void audit_finding_fn(void *arg, bool fault, const char *file, uint64_t 
 struct audit_verify *audit_verify_new(const unsigned char key[32], audit_finding_fn *finding,
                                       void *arg, struct err *e);
 void audit_verify_free(struct audit_verify *v);
-/* Log files, the oldest first; then the anchor files.  -1: cannot be read. */
+/* In this order: the anchor files are read (a hub that is at work goes on: what they name then is
+ * in the log when that is read); log files, the oldest first; the anchors are compared.  -1: cannot
+ * be read. */
+int audit_verify_read_anchors(struct audit_verify *v, const char *state_dir, struct err *e);
 int audit_verify_file(struct audit_verify *v, const char *path, struct err *e);
-int audit_verify_anchors(struct audit_verify *v, const char *state_dir, struct err *e);
+int audit_verify_fd(struct audit_verify *v, const char *path, int fd, struct err *e);
+void audit_verify_anchors(struct audit_verify *v);
 
 struct audit_verify_result {
   uint64_t records, faults, lost;

@@ -217,3 +217,82 @@ def test_tail_f_follows_through_a_rotation(state, log, tmp_path):
                                   ['verify', '--log', 'a', 'b'], ['tail', 'a', 'b']])
 def test_wrong_words_are_usage_errors(state, args):
     assert 'usage: mcpauth audit' in audit(state, *args, status=2)
+
+
+def test_a_fault_is_named_however_many_remarks_stand_before_it(state, log):
+    """row 175"""
+    for _ in range(150):
+        log.record('audit_gap', '', '"lost":1')
+    fill(log)
+    text = log.path.read_text().replace('"id":"q2","service":"notes"', '"id":"q2","service":"nodes"')
+    log.path.write_text(text)
+    out = audit(state, 'verify', '--log', log.path, status=1)
+    assert f'{log.path}:154: FAULT: record 154 of writer 77.1 has been changed' in out
+    assert 'more remarks' in out
+
+
+class Verifying:
+    """mcpauth audit verify, held where it opens FIFO until `let_go`."""
+
+    def __init__(self, state, fifo, *args):
+        line = [RUN, 'mcpauth', '--state-dir', str(state), 'audit', 'verify', *map(str, args)]
+        self.process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.end = open(fifo, 'wb')  # waits for the other side
+
+    def let_go(self, content=b''):
+        self.end.write(content)
+        self.end.close()
+        out, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, out
+
+
+def test_a_log_that_is_rotated_while_it_is_verified_has_no_fault(state, log):
+    """row 179"""
+    def continued():
+        log.record('continued', '', '"prev":"%s"' % log.mac.hex())
+        fill(log)
+    fill(log)
+    oldest = log.path.read_bytes()
+    log.path.unlink()
+    os.mkfifo(f'{log.path}.2')
+    continued()
+    os.rename(log.path, f'{log.path}.1')
+    continued()
+    v = Verifying(state, f'{log.path}.2', '--log', log.path)
+    os.rename(f'{log.path}.1', f'{log.path}.2')  # two are kept
+    os.rename(log.path, f'{log.path}.1')
+    continued()
+    status, out = v.let_go(oldest)
+    assert status == 0 and '18 records in 1 chains: no fault' in out, out
+
+
+def test_an_anchor_of_what_is_written_while_it_is_verified_is_no_fault(state, log, tmp_path):
+    """row 176"""
+    fifo = tmp_path / 'more.log'
+    os.mkfifo(fifo)
+    fill(log)
+    v = Verifying(state, fifo, '--anchors', log.path, fifo)
+    fill(log)
+    heads = '"heads":[{"w":"77.1","n":%d,"at":1,"head":"%s","as":"live"}]' % (log.n, log.mac.hex())
+    Log(state / 'audit-anchor.77.1').record('anchor_file', '', heads)
+    status, out = v.let_go()
+    assert status == 0 and 'no fault' in out, out
+    log.path.write_text(''.join(log.path.read_text().splitlines(keepends=True)[:-1]))
+    assert 'FAULT: writer 77.1 had written record 11' in audit(state, 'verify', '--log', log.path, status=1)
+
+
+def test_a_record_torn_in_its_mac_is_told_from_tampering(state, log):
+    """row 175"""
+    other = Log(f'{log.path}.other', '78.1').record('chain_start').path.read_bytes()
+    whole = fill(log).path.read_bytes()
+    for left in 2, 3, 40, 66, 67, 75:
+        log.path.write_bytes(whole[:-left] + other)
+        assert '6 records in 2 chains: no fault' in audit(state, 'verify', '--log', log.path), left
+        log.path.write_bytes(whole[:-left] + b'\n' + other)  # no writer ends a line that it did not write
+        assert 'FAULT: this line is not a record' in audit(state, 'verify', '--log', log.path, status=1), left
+
+
+def test_a_log_that_nobody_has_written_to_since_it_was_rotated_is_verified(state, log):
+    """row 179"""
+    os.rename(fill(log).path, f'{log.path}.1')
+    assert '6 records in 1 chains: no fault' in audit(state, 'verify', '--log', log.path)
