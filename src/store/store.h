@@ -98,7 +98,7 @@ struct store_client {
 };
 
 struct store_client_limits {
-  unsigned total, per_source; /* of all; of unused ones of one source */
+  unsigned total, per_source; /* of unused ones: of all sources; of one */
   int64_t unused_s;           /* an unused one older than that is taken out */
 };
 

@@ -27,7 +27,7 @@ static enum store_result room(struct store_db *db, const struct store_client *c,
     return STORE_FAILED;
   int64_t mine = count(db, "SELECT count(*) FROM client WHERE source = ? AND used_at = 0",
                        VALUES(TEXT(c->source)));
-  int64_t all = count(db, "SELECT count(*) FROM client", NULL, 0);
+  int64_t all = count(db, "SELECT count(*) FROM client WHERE used_at = 0", NULL, 0);
   if (mine < 0 || all < 0)
     return STORE_FAILED;
   if (mine >= l->per_source)

@@ -171,6 +171,15 @@ def test_past_the_hubs_limit_nobody_registers_and_those_who_did_stay(make):  # r
     assert json.loads(answer.body)['error'] == 'invalid_grant'  # the client is known
 
 
+def test_clients_that_are_used_leave_room_for_others(make, oidc):  # row 105
+    oidc.signed_in = 'ann'
+    server = make('max_registrations 2; registrations_per_address 100')
+    for _ in range(3):
+        client = registered(server)['client_id']
+        app, code = login(server, client, URI)
+        good(take(server, app, code))
+
+
 def test_a_registration_survives_a_restart(server):
     client = registered(server)['client_id']
     server.stop()
