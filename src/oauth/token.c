@@ -217,6 +217,12 @@ static void run(struct oauth_exchange *x)
   }
   r->x = x;
   exchange_wait(x, cancel, r);
+  /* Nothing could be handed out, and codes, refresh tokens and assertions would be used up: who
+   * comes back with one when the log works again would be taken for a thief. */
+  if (!audit_healthy(x->oauth->o.audit)) {
+    token_unavailable(r, "the audit log cannot be written");
+    return;
+  }
   if (exchange_params(x, &r->params) < 0 || params_twice(&r->params, once)) {
     token_refuse(r, 400, "invalid_request", "The body is malformed, or a parameter stands twice.",
                  "parameters");

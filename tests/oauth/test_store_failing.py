@@ -16,7 +16,7 @@ import pytest
 from support.hub import SLOW
 from support.oauth import error, good, login, refresh, revoke, take
 from support.people import App, Person
-from support.preload import HEARD, STORE_OPEN, STORE_READ, STORE_SYNC, STORE_WRITE, Step
+from support.preload import AUDIT_WRITE, HEARD, STORE_OPEN, STORE_READ, STORE_SYNC, STORE_WRITE, Step
 
 STRIDE = int(os.environ.get('MCPAUTH_DISK_FAULTS', '6'))
 FAULTS = {
@@ -100,6 +100,25 @@ def test_tokens_are_503_it_is_not_ready_and_nothing_is_lost(served, fault):
     good(take(served, app, code))
     good(refresh(served, tokens['refresh_token']))
     assert 'store: cannot be written' in served.log and 'works again' in served.log
+
+
+def test_while_nothing_can_be_recorded_no_code_and_no_refresh_token_is_used_up(login_hub, preload, oidc, upstream):
+    """They would be taken for stolen when they are shown again; rows 90, 102 and 192."""
+    oidc.ahead = lambda: preload.ahead
+    hub = login_hub('oauth { refresh_grace 0 }', upstream=upstream.url, env=preload.env)
+    preload.watch(hub)
+    _, one = login(hub)
+    tokens = good(take(hub, _, one))
+    app, code = login(hub)
+    with preload.failing(Step(AUDIT_WRITE), error=errno.ENOSPC):
+        assert hub.call('/notes', token=tokens['access_token']).status == 503  # from here on it is known
+        assert undecided(take(hub, app, code))
+        assert undecided(refresh(hub, tokens['refresh_token']))
+        preload.advance(5)
+    wait_ready(hub)
+    good(take(hub, app, code))
+    good(refresh(hub, tokens['refresh_token']))
+    assert not hub.audit('grant_replayed')
 
 
 def test_work_that_had_nothing_to_write_does_not_make_it_ready(served, preload):
