@@ -172,13 +172,24 @@ static void ask(struct authorize *a)
   consent_page(a->x, &c);
 }
 
+/* false: with her name in it, it would be too long for a state. */
+static bool recall(struct authorize *a)
+{
+  struct transaction t = a->t;
+  t.issuer = a->person.issuer;
+  t.subject = a->person.subject;
+  t.provider = a->person.provider;
+  t.refused = (struct str){NULL, 0};
+  t.remember = true;
+  if (transaction_size(&t) > LIMIT_LOGIN_STATE)
+    return false;
+  a->t = t;
+  return true;
+}
+
 static void go_on(struct authorize *a)
 {
   struct buf b;
-  a->t.issuer = a->person.issuer;
-  a->t.subject = a->person.subject;
-  a->t.provider = a->person.provider;
-  a->t.remember = true;
   exchange_record_begin(a->x, &b);
   authorize_record(&b, &a->t);
   buf_puts(&b, ",\"remembered\":true");
@@ -203,7 +214,7 @@ static void on_known(void *arg, bool agreed, const struct principal *who)
   }
   if (a->t.scopes.p == NULL)
     page_ours(a->x, 500, "out of memory");
-  else if (agreed)
+  else if (agreed && recall(a))
     go_on(a);
   else
     ask(a);

@@ -98,15 +98,19 @@ struct finish {
   struct store_consent consent;
   struct store_link link;
   struct store_upstream upstream;
-  bool has_tokens, recalled, registered;
+  bool has_tokens, recalled, remember, registered;
   enum store_result result;
 };
 
 static int keep(struct finish *f, struct store_db *db)
 {
-  /* A consent that was only remembered may have been taken back meanwhile. */
-  f->result =
-      f->recalled ? store_consent_covers(db, &f->consent) : store_consent_put(db, &f->consent);
+  f->result = STORE_OK;
+  /* A consent that was only remembered may have been taken back meanwhile; one that she did not
+   * tick is for this login alone, also in a browser that remembers her for other applications. */
+  if (f->recalled)
+    f->result = store_consent_covers(db, &f->consent);
+  else if (f->remember)
+    f->result = store_consent_put(db, &f->consent);
   if (f->result == STORE_OK && f->has_tokens)
     f->result = store_upstream_put(db, &f->link, &f->upstream, -1);
   if (f->result == STORE_OK && f->registered)
@@ -303,6 +307,7 @@ static struct finish *finish_new(struct arrival *v, const struct login_outcome *
   f->v = v;
   f->arena = a;
   f->recalled = v->t.issuer.n > 0;
+  f->remember = v->t.remember;
   f->registered = v->client->kind == CLIENT_REGISTERED;
   fill_person(f, v);
   fill_tokens(f, o);

@@ -319,6 +319,26 @@ def test_what_was_not_agreed_to_is_asked_for(notes, person, what):  # rows 93 an
     assert page.status == 200 and page.forms
 
 
+def test_the_tick_at_one_application_remembers_no_other(notes, person):  # row 95
+    remember(App(notes, 'app', 'https://app.example/cb', service='notes'), person)
+    other = App(notes, 'local', 'http://localhost/cb', service='notes')
+    other.code(person.log_in(other))
+    page = person.get(other.url(), headers={'Sec-Fetch-Site': 'none'})
+    assert page.status == 200 and page.forms
+
+
+def test_a_remembered_login_may_be_as_long_as_another(notes, person):  # row 95
+    remember(App(notes, 'app', 'https://app.example/cb', service='notes'), person)
+    for length in range(1400, 2000, 10):
+        app = App(notes, 'app', 'https://app.example/cb', service='notes', state='s' * length)
+        page = person.get(app.url(), headers={'Sec-Fetch-Site': 'none'})
+        assert page.status in (200, 303), (length, page.text)
+        if page.status == 303 and page.location.startswith(app.redirect):
+            assert app.answer(page)['error'] == 'invalid_request'  # too long for everybody
+            return
+    pytest.fail('nothing is too long')
+
+
 def test_another_port_of_loopback_was_agreed_to(notes, person):
     app = App(notes, 'local', 'http://localhost:9/cb', service='notes')
     remember(app, person)
