@@ -368,16 +368,19 @@ static bool same_person(const struct arrival *v)
          (str_is(v->t.issuer, v->who->issuer) && str_is(v->t.subject, v->who->subject));
 }
 
-/* What was agreed to and the person may hold. */
+/* What was agreed to, and client and person may have now. */
 static int entitled(struct arrival *v, bool *ret_nothing)
 {
   const struct config *c = v->x->oauth->o.config;
   struct scope_set agreed, held;
   struct arena *a = v->x->rq->arena;
-  if (scopes_parse(c, v->t.scopes, a, &agreed) < 0 ||
-      scopes_entitled(c, v->who, v->x->address, &agreed, a, &held, &v->withheld) < 0)
+  if (scopes_parse(c, v->t.scopes, a, &agreed) < 0)
     return -1;
-  *ret_nothing = agreed.n && held.n == 0;
+  bool some = agreed.n > 0;
+  scopes_limit(&agreed, &v->client->scopes);
+  if (scopes_entitled(c, v->who, v->x->address, &agreed, a, &held, &v->withheld) < 0)
+    return -1;
+  *ret_nothing = some && held.n == 0;
   v->scopes = scopes_text(&held, a);
   return v->scopes.p ? 0 : -1;
 }

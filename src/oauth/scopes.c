@@ -106,6 +106,15 @@ int scopes_asked(const struct config *c, const struct config_service *s,
   return 0;
 }
 
+void scopes_limit(struct scope_set *set, const struct config_words *client_bound)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < set->n; i++)
+    if (within(client_bound, set->v[i]))
+      set->v[n++] = set->v[i];
+  set->n = n;
+}
+
 bool scopes_required(const struct config_service *s, const struct config_scope *scope)
 {
   for (size_t i = 0; i < s->n_require; i++)

@@ -39,6 +39,8 @@ int scopes_parse(const struct config *c, struct str text, struct arena *a, struc
 /* Of A those that B has, too. */
 int scopes_both(const struct scope_set *x, const struct scope_set *y, struct arena *a,
                 struct scope_set *ret);
+/* Takes out of SET what is beyond CLIENT_BOUND; an empty one is none. */
+void scopes_limit(struct scope_set *set, const struct config_words *client_bound);
 /* Sorted names, one space between; .p NULL when memory is short. */
 struct str scopes_text(const struct scope_set *s, struct arena *a);
 

@@ -4,6 +4,7 @@
  * one that is shown twice ends what came of it (row 90). */
 #include <string.h>
 
+#include "oauth/scopes.h"
 #include "oauth/token.h"
 #include "oauth/token_text.h"
 
@@ -17,6 +18,7 @@ struct exchange_code {
   bool registered;     /* the client is one that may be forgotten while nobody uses it */
   bool may_refresh;
   int64_t refresh_lifetime_s;
+  struct config_words bound; /* the most that the client may have: the configuration's */
 
   struct store_code found;
   const char *misfit; /* why the code is of no use, or NULL */
@@ -44,6 +46,18 @@ static const char *misfit(const struct exchange_code *e)
   if (!config_find_line(e->service, c->grant.provider))
     return "the provider has left the service's stack";
   return NULL;
+}
+
+/* What the client may have may have become less since the login. */
+static int limit(struct exchange_code *e)
+{
+  struct scope_set scopes;
+  struct store_grant *g = &e->found.grant;
+  if (scopes_parse(e->work.oauth->o.config, g->scopes, e->work.arena, &scopes) < 0)
+    return -1;
+  scopes_limit(&scopes, &e->bound);
+  g->scopes = scopes_text(&scopes, e->work.arena);
+  return g->scopes.p ? 0 : -1;
 }
 
 static enum store_result make_grant(struct exchange_code *e, struct store_db *db)
@@ -77,7 +91,7 @@ static int take(void *arg, struct store_db *db)
   e->misfit = misfit(e);
   if (e->misfit)
     return work_end(&e->work, STORE_OK);
-  result = make_grant(e, db);
+  result = limit(e) < 0 ? STORE_FAILED : make_grant(e, db);
   if (result == STORE_OK && sign(e) < 0)
     result = STORE_FAILED;
   e->work.result = result;
@@ -143,6 +157,7 @@ static struct exchange_code *prepare(struct token_run *r, struct str verifier)
   e->redirect = work_str(&e->work, params_get(&r->params, "redirect_uri"));
   e->resource = work_str(&e->work, params_get(&r->params, "resource"));
   e->challenge = hash_base64url(e->work.arena, verifier);
+  e->bound = r->client->scopes;
   e->registered = r->client->kind == CLIENT_REGISTERED;
   e->may_refresh = client_impl(r->client)->grants & GRANT_REFRESH;
   e->refresh_lifetime_s = o->o.config->oauth.refresh_token_lifetime_ms / 1000;

@@ -186,7 +186,7 @@ static void finished(void *arg, bool stored)
 
 /* ---- the provider's answer */
 
-/* Those of the grant's scopes that the person may have now, and that the client wants. */
+/* Those of the grant's scopes that client and person may have now, and that the client wants. */
 static int choose_scope(struct refresh *f)
 {
   struct scope_set agreed, held;
@@ -201,8 +201,10 @@ static int choose_scope(struct refresh *f)
                                   .claims = g->principal};
     f->who = hub_principal(f->provider, &of, &e);
   }
-  if (f->who == NULL || scopes_parse(c, g->scopes, f->arena, &agreed) < 0 ||
-      scopes_entitled(c, f->who, f->address.p, &agreed, f->arena, &held, NULL) < 0)
+  if (f->who == NULL || scopes_parse(c, g->scopes, f->arena, &agreed) < 0)
+    return -1;
+  scopes_limit(&agreed, &f->run->client->scopes);
+  if (scopes_entitled(c, f->who, f->address.p, &agreed, f->arena, &held, NULL) < 0)
     return -1;
   if (f->asked && f->asked->n && scopes_both(&held, f->asked, f->arena, &held) < 0)
     return -1;

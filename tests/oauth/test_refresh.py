@@ -200,6 +200,15 @@ def test_a_client_that_was_taken_out_cannot_refresh(hub_):  # row 190
     assert error(refresh(hub_, first['refresh_token']), 401) == 'invalid_client'
 
 
+def test_a_scope_that_was_taken_from_the_client_is_in_no_further_token(hub_):  # rows 103 and 190
+    app, first = tokens_of(hub_)
+    assert first['scope'] == 'notes:read notes:write'
+    text = (hub_.confdir / 'hub.conf').read_text()
+    hub_.write('hub.conf', text.replace('client app   {', 'client app { scope notes:read;'))
+    hub_.reload()
+    assert good(refresh(hub_, first['refresh_token']))['scope'] == 'notes:read'
+
+
 def test_a_grant_that_the_operator_ended_is_over_at_once(hub_, upstream):  # row 187
     app, first = tokens_of(hub_)
     assert hub_.call('/notes', token=first['access_token']).status == 200
