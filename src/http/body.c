@@ -83,6 +83,18 @@ void body_release(struct request *r)
   serve_queue(s);
 }
 
+/* The body is whole: what was reserved beyond it, for it could have been longer, is for others.  The
+ * rest stays reserved for as long as the request needs its body, a standing stream perhaps. */
+void body_ended(struct request *r)
+{
+  struct http_server *s = r->conn->server;
+  if (r->reserved <= r->rq.body.n)
+    return;
+  s->body_used -= r->reserved - r->rq.body.n;
+  r->reserved = r->rq.body.n;
+  serve_queue(s);
+}
+
 /* ---- the upload */
 
 void http_read_body(struct http_request *rq, size_t max)

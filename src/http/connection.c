@@ -346,6 +346,7 @@ static enum MHD_Result step_body(struct request *r, const char *data, size_t *n)
     return body_data(r, data, n) == 0 ? MHD_YES : MHD_NO;
   r->phase = PHASE_WHOLE;
   deadline_set(r->conn, DEADLINE_NONE);
+  body_ended(r);
   if (!request_answered(r))
     ask_body(r);
   else if (r->flow.open)

@@ -188,6 +188,7 @@ void conn_watch_away(struct conn *c, uint32_t more);
 void body_begin(struct request *r); /* the upload starts */
 /* 0: go on; -1: the connection must end. */
 int body_data(struct request *r, const char *data, size_t *n);
+void body_ended(struct request *r);
 void body_release(struct request *r); /* gives back what it reserved */
 void body_timeout(struct request *r);
 bool body_too_slow(const struct request *r, int64_t now_ms);

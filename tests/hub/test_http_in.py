@@ -464,6 +464,17 @@ def test_uploads_wait_for_room_and_get_503_when_none_comes(echo):
         assert e.stats()['bodies'] == 3  # first, second, and the stats themselves
 
 
+def test_a_body_that_turned_out_short_leaves_the_room_that_it_could_have_needed(echo):
+    """row 160: chunked, it may become as long as bodies may; when it is whole its length is known"""
+    e = echo(body_budget=100000, max_body=80000, body_timeout=1500)
+    before = e.stats()['bodies']
+    with Raw(e.address) as first:
+        first.send(request('POST', '/slow?ms=60000', 'Transfer-Encoding: chunked', body=chunked(b'a')))
+        looks = iter(range(1, 10000))  # each is a request too
+        e.wait(lambda s: s['bodies'] - before - next(looks) >= 1)
+        assert exchange(e.address, request('POST', '/echo', body=b'b' * 80000)).status == 200
+
+
 # ---- streams
 
 def gaps(c):
