@@ -83,7 +83,7 @@ void body_release(struct request *r)
   serve_queue(s);
 }
 
-/* The body is whole: what was reserved beyond it, for it could have been longer, is for others.  The
+/* The body is whole: what was reserved beyond it, for it could have been longer, is for others. The
  * rest stays reserved for as long as the request needs its body, a standing stream perhaps. */
 void body_ended(struct request *r)
 {
