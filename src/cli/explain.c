@@ -530,7 +530,7 @@ const struct cli_command cmd_explain = {
     .name = "explain",
     .synopsis = "SERVICE [--token-file FILE|-] [--address ADDRESS] [--tool NAME | --resource URI | "
                 "--prompt NAME] [--method METHOD] [--argument POINTER=JSON]...",
-    .summary = "Runs a service's stack once and prints what each line says, and which rule decides",
+    .summary = "say what the hub would decide about a token or a call, and why",
     .example = "mcpauth explain notes --token-file token.txt --tool delete_note",
     .run = run,
 };

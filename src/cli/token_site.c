@@ -15,6 +15,18 @@ void token_site_done(struct token_site *s)
   free(s->state_dir);
 }
 
+/* Nothing refuses such a token: rules that ask for a scope do not meet it. */
+static void note_scopes(const struct token_args *a, const struct config *c)
+{
+  for (size_t i = 0; i < a->n_scopes; i++) {
+    bool known = false;
+    for (size_t k = 0; k < c->n_scopes; k++)
+      known = known || strcmp(c->scopes[k]->name, a->scopes[i]) == 0;
+    if (!known)
+      fprintf(stderr, "note: the configuration declares no scope '%.128s'\n", a->scopes[i]);
+  }
+}
+
 static int from_configuration(const struct token_args *a, struct token_site *ret, struct err *e)
 {
   struct site s;
@@ -26,6 +38,7 @@ static int from_configuration(const struct token_args *a, struct token_site *ret
     ret->file = strdup(file);
     ret->instance = strdup(instance);
     ret->state_dir = strdup(s.state_dir);
+    note_scopes(a, s.config);
   }
   site_done(&s);
   if (file == NULL)

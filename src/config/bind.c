@@ -105,13 +105,26 @@ static const char *nearest_name(struct binder *b, const struct names *names, str
   return v ? report_nearest(b->scratch, word, v, names->n) : "";
 }
 
+/* A stack that stands where a provider should, or the other way round. */
+static const char *other_kind(struct binder *b, const struct names *names, struct str word)
+{
+  const struct names *others = names == &b->stacks      ? &b->providers
+                               : names == &b->providers ? &b->stacks
+                                                        : NULL;
+  for (size_t i = 0; others && i < others->n; i++)
+    if (str_is(word, others->v[i].name))
+      return names == &b->stacks ? "; it is a provider: `auth CONTROL PROVIDER`"
+                                 : "; it is a stack: `auth include STACK`";
+  return nearest_name(b, names, word);
+}
+
 struct named *names_look(struct binder *b, struct names *names, const struct word *word)
 {
   for (size_t i = 0; i < names->n; i++)
     if (str_is(word->text, names->v[i].name))
       return &names->v[i];
   report_error(b->f, word->at, "there is no %s '%s'%s", names->noun, word->text.p,
-               nearest_name(b, names, word->text));
+               other_kind(b, names, word->text));
   return NULL;
 }
 
@@ -167,6 +180,15 @@ static int names_init(struct binder *b, struct names *names, const char *noun, s
   return names->v ? 0 : -1;
 }
 
+static void unknown_block(struct binder *b, const struct statement *s, const char *const *known,
+                          size_t n)
+{
+  struct str word = s->words[0].text;
+  const char *home = options_home(b, word);
+  report_error(b->f, statement_at(s), "there is no '%s' block%s", word.p,
+               home[0] ? home : report_nearest(b->scratch, word, known, n));
+}
+
 static void sort_out(struct binder *b, const struct statement *first)
 {
   static const char *const known[] = {"hub",    "oauth", "provider", "scope",
@@ -191,8 +213,7 @@ static void sort_out(struct binder *b, const struct statement *first)
     else if (i < ARRAY_SIZE(known))
       add_named(b, kinds[i - 2], s);
     else
-      report_error(b->f, statement_at(s), "there is no '%s' block%s", word.p,
-                   report_nearest(b->scratch, word, known, ARRAY_SIZE(known)));
+      unknown_block(b, s, known, ARRAY_SIZE(known));
   }
   builtin_add(b);
 }

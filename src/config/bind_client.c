@@ -44,7 +44,7 @@ static unsigned grant_of(struct binder *b, const struct word *word)
     names[i] = grant_names[i].name;
   }
   report_error(b->f, word->at, "there is no grant type '%s'%s", word->text.p,
-               report_nearest(b->scratch, word->text, names, ARRAY_SIZE(names)));
+               report_choices(b->scratch, word->text, names, ARRAY_SIZE(names)));
   return 0;
 }
 

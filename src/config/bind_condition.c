@@ -238,7 +238,7 @@ static const struct option_spec *find_row(struct binder *b, const struct word *n
     names[i] = rows[i].o.name;
   }
   report_error(b->f, name->at, "there is no condition '%s'%s", name->text.p,
-               report_nearest(b->scratch, name->text, names, ARRAY_SIZE(names)));
+               report_choices(b->scratch, name->text, names, ARRAY_SIZE(names)));
   return NULL;
 }
 

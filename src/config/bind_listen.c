@@ -46,6 +46,9 @@ static int parse_v4(struct str text, struct config_listen *l, struct err *e)
   struct sockaddr_in *a = (struct sockaddr_in *)(void *)&l->address;
   size_t end = str_chr(text, ':');
   char host[64];
+  if (str_starts(str_slice(text, end, text.n), "://"))
+    return err_set(e, "is no URL: it must be ADDRESS:PORT, [ADDRESS]:PORT, unix:/PATH or "
+                      "systemd:NAME");
   if (str_chr(str_slice(text, end + 1, text.n), ':') + end + 1 < text.n)
     return err_set(e, "an IPv6 address is written [ADDRESS]:PORT");
   if (end == text.n || end == 0 || end >= sizeof host)

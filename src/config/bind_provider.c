@@ -61,6 +61,16 @@ static const char *nearest_module(struct binder *b, struct str word)
   return n ? report_nearest(b->scratch, word, names, n) : "";
 }
 
+/* What helps, beyond what the loader has SAID. */
+static const char *module_advice(struct binder *b, const struct statement *s,
+                                 const struct word *word, const char *said)
+{
+  const char *near = strstr(said, "did you mean") ? "" : nearest_module(b, word->text);
+  if (near[0] == 0 && word == &s->words[1])
+    return "; a block that is not called like its module needs `module NAME`";
+  return near;
+}
+
 static bool load_module(struct binder *b, const struct statement *s, struct config_provider *p)
 {
   const struct word *word = module_word(s);
@@ -78,7 +88,7 @@ static bool load_module(struct binder *b, const struct statement *s, struct conf
   p->table = b->modules->load(b->modules->self, p->module, b->arena, &p->path, &e);
   if (p->table == NULL)
     report_error(b->f, word->at, "the module '%s' cannot be used: %s%s", p->module, e.text,
-                 nearest_module(b, word->text));
+                 module_advice(b, s, word, e.text));
   return p->table != NULL;
 }
 

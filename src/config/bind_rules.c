@@ -68,7 +68,7 @@ static const char *text_of(struct binder *b, const struct statement *s)
 static const char *nearest_action(struct binder *b, struct str word)
 {
   static const char *const words[] = {"allow", "deny", "hide", "require"};
-  return report_nearest(b->scratch, word, words, ARRAY_SIZE(words));
+  return report_choices(b->scratch, word, words, ARRAY_SIZE(words));
 }
 
 /* What stands behind the action. */

@@ -224,7 +224,8 @@ static void finish_url(struct binder *b, struct service_options *o)
   struct config_service *v = o->service;
   struct url u = b->c->public_parts;
   if ((o->path == NULL) == (o->url == NULL)) {
-    report_error(b->f, v->at, "service '%s' needs one of `path /PATH` and `url URL`", v->name);
+    report_error(b->f, v->at, "service '%s' needs one of `path /PATH` and `url URL`%s", v->name,
+                 o->path ? ", and has both" : "");
     return;
   }
   if (o->path && b->c->public_url) {
@@ -366,7 +367,7 @@ static void add_servers(struct binder *b, struct config_service *v)
 /* The hub's account lines first; its auth lines only for services that have none. */
 static void resolve_stack(struct binder *b, struct config_service *v, struct service_options *o)
 {
-  struct line_list none = {NULL, 0, 0}, hub_account = none;
+  struct line_list none = {.v = NULL}, hub_account = none;
   struct line_source *lines = bind_alloc(b, b->hub_lines.n, sizeof *lines);
   if (lines == NULL)
     return;
@@ -397,7 +398,8 @@ static void resolve_service(struct binder *b, struct config_service *v, struct s
 {
   lines_check(b, &o->lines);
   resolve_stack(b, v, o);
-  if (o->lines.n_auth == 0 && b->hub_lines.n_auth == 0 && !v->anonymous)
+  if (o->lines.n_auth == 0 && b->hub_lines.n_auth == 0 && !v->anonymous && !o->lines.broken &&
+      !b->hub_lines.broken)
     report_lint(b->f, CONFIG_ERROR, v->at, "no-stack",
                 "service '%s' has no auth line, and neither has the hub: nobody could call it",
                 v->name);

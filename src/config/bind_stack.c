@@ -27,14 +27,16 @@ static void add_line(struct binder *b, struct line_list *list, const struct line
 static const char *nearest_control(struct binder *b, struct str word)
 {
   static const char *const words[] = {"required", "requisite", "sufficient", "optional", "include"};
-  return report_nearest(b->scratch, word, words, ARRAY_SIZE(words));
+  return report_choices(b->scratch, word, words, ARRAY_SIZE(words));
 }
 
 static void read_auth(struct binder *b, const struct statement *s, struct line_list *list)
 {
   struct line_source line = {.at = statement_at(s), .kind = LINE_AUTH};
-  if (!statement_form(b, s, 2, 2, "auth CONTROL PROVIDER` or `auth include STACK"))
+  if (!statement_form(b, s, 2, 2, "auth CONTROL PROVIDER` or `auth include STACK")) {
+    list->broken = true;
     return;
+  }
   if (str_is(s->words[1].text, "include")) {
     line.kind = LINE_INCLUDE;
     line.named = names_find(b, &b->stacks, &s->words[2]);
@@ -46,6 +48,8 @@ static void read_auth(struct binder *b, const struct statement *s, struct line_l
   }
   if (line.named)
     add_line(b, list, &line);
+  else
+    list->broken = true;
 }
 
 static void read_account(struct binder *b, const struct statement *s, struct line_list *list)
@@ -114,7 +118,8 @@ void bind_stacks(struct binder *b)
     options_open(b, stacks->v[i].s);
     options_bind(b, stacks->v[i].s, &table, 1);
     options_close(b);
-    if (((struct line_list *)stacks->v[i].bound)->n_auth == 0)
+    const struct line_list *list = stacks->v[i].bound;
+    if (list->n_auth == 0 && !list->broken)
       report_lint(b->f, CONFIG_ERROR, statement_at(stacks->v[i].s), "empty-stack",
                   "the stack '%s' has no auth line: it can never grant", stacks->v[i].name);
   }

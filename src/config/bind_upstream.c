@@ -142,7 +142,7 @@ void custom_accept(struct binder *b, const struct statement *s, void *target)
     i++;
   if (i == ARRAY_SIZE(words)) {
     report_error(b->f, s->words[1].at, "there is no credential '%s'%s", s->words[1].text.p,
-                 report_nearest(b->scratch, s->words[1].text, words, ARRAY_SIZE(words)));
+                 report_choices(b->scratch, s->words[1].text, words, ARRAY_SIZE(words)));
     return;
   }
   a.kind = (enum accept_kind)(ACCEPT_BEARER + i);

@@ -39,6 +39,7 @@ struct line_source {
 struct line_list {
   struct line_source *v;
   size_t n, n_auth; /* n_auth counts LINE_INCLUDE too */
+  bool broken;      /* an auth line could not be read, and was reported */
 };
 
 struct scope_list {

@@ -49,10 +49,10 @@ static bool in_stack(const struct config_service *s, const struct config_words *
 static void lint_condition(struct binder *b, const struct config_service *s,
                            const struct config_condition *c)
 {
-  if (c->kind == CONDITION_PROVIDER && !c->negated && !in_stack(s, &c->words))
+  if (c->kind == CONDITION_PROVIDER && !c->negated && c->words.n && !in_stack(s, &c->words))
     lint_warning(b, "never-matching-rule", c->at,
                  "this is never met: the stack of service '%s' does not have the provider '%s'",
-                 s->name, c->words.n ? c->words.v[0] : "");
+                 s->name, c->words.v[0]);
   for (size_t i = 0; c->kind == CONDITION_ALL && i < c->n; i++)
     lint_condition(b, s, &c->v[i]);
 }

@@ -6,6 +6,7 @@
 
 #include "config/binder.h"
 #include "config/secrets.h"
+#include "config/tables.h"
 #include "util/cleanup.h"
 
 enum { ROWS_MOST = 160 };
@@ -168,8 +169,9 @@ static void bind_scalar(struct binder *b, const struct mcpauth_option *o, const 
   CLEANUP(buf_done) struct buf out;
   buf_init(&out, 2 * 4096 + 64);
   if (s->n != 2) {
-    report_error(b->f, statement_at(s), "'%s' takes one word: %s %s", o->name, o->name,
-                 o->metavar ? o->metavar : "VALUE");
+    report_error(b->f, statement_at(s), "'%s' takes one word%s: %s %s", o->name,
+                 s->n > 2 && o->type == MCPAUTH_STRING ? ", or several in \"double quotes\"" : "",
+                 o->name, o->metavar ? o->metavar : "VALUE");
   } else if (store_word(b, o, &s->words[1], target + o->offset, &out, &e) < 0) {
     report_error(b->f, s->words[1].at, "'%s' %s", o->name, e.text);
   } else {
@@ -294,6 +296,22 @@ static void bind_option(struct binder *b, const struct statement *owner,
     bind_row(b, spec, target, all, n);
 }
 
+const char *options_home(struct binder *b, struct str word)
+{
+  static const struct block_rows *const blocks[] = {&service_rows, &hub_rows,   &provider_rows,
+                                                    &scope_rows,   &stack_rows, &policy_rows,
+                                                    &oauth_rows,   &client_rows};
+  const char *text = NULL;
+  for (size_t i = 0; i < ARRAY_SIZE(blocks) && text == NULL; i++)
+    if (str_is(word, blocks[i]->block))
+      text = arena_printf(b->scratch, "; '%s' is a block of its own", blocks[i]->block);
+  for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
+    for (size_t k = 0; k < blocks[i]->n && text == NULL; k++)
+      if (str_is(word, blocks[i]->rows[k].o.name))
+        text = arena_printf(b->scratch, "; it belongs in a '%s' block", blocks[i]->block);
+  return text ? text : "";
+}
+
 static void report_unknown(struct binder *b, const struct statement *owner,
                            const char *const *names, size_t n)
 {
@@ -304,8 +322,9 @@ static void report_unknown(struct binder *b, const struct statement *owner,
       known = str_is(name.text, names[i]);
     if (known)
       continue;
+    const char *near = report_nearest(b->scratch, name.text, names, n);
     report_error(b->f, name.at, "there is no '%s' in a '%s' block%s", name.text.p,
-                 owner->words[0].text.p, report_nearest(b->scratch, name.text, names, n));
+                 owner->words[0].text.p, near[0] ? near : options_home(b, name.text));
   }
 }
 

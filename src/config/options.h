@@ -61,6 +61,8 @@ struct option_table {
  * the statements. */
 void options_bind(struct binder *b, const struct statement *owner,
                   const struct option_table *tables, size_t n_tables);
+/* "; it belongs in a 'hub' block" of a WORD that another block has, or "". */
+const char *options_home(struct binder *b, struct str word);
 /* A provider's table as rows, in ARENA; NULL when out of memory. */
 const struct option_spec *options_wrap(struct arena *arena, const struct mcpauth_option *options,
                                        size_t *ret_n);

@@ -83,6 +83,15 @@ const char *report_nearest(struct arena *arena, struct str word, const char *con
   return text ? text : "";
 }
 
+const char *report_choices(struct arena *arena, struct str word, const char *const *names, size_t n)
+{
+  const char *near = report_nearest(arena, word, names, n);
+  char *text = near[0] == 0 && n ? arena_printf(arena, "; it is one of %s", names[0]) : NULL;
+  for (size_t i = 1; text && i < n; i++)
+    text = arena_printf(arena, "%s, %s", text, names[i]);
+  return text ? text : near;
+}
+
 /* Files are read in C-locale order, so their names sort as they were read; what is about the whole
  * comes first. */
 static int compare(const void *pa, const void *pb)

@@ -25,6 +25,9 @@ void report_lint(struct findings *f, enum config_severity severity, struct confi
 /* "; did you mean 'x'?" in ARENA, or "". */
 const char *report_nearest(struct arena *arena, struct str word, const char *const *names,
                            size_t n);
+/* The same; without a near one, "; it is one of a, b, c". */
+const char *report_choices(struct arena *arena, struct str word, const char *const *names,
+                           size_t n);
 /* Puts what was found in the order of FILES, lines and columns. */
 void findings_sort(struct findings *f);
 

@@ -73,5 +73,5 @@ int audit_lock(const char *file, const char *daemon, int *ret_fd, struct err *e)
   if (n < 0 || (size_t)n >= sizeof path)
     return err_set(e, "the path of the audit log is too long");
   snprintf(what, sizeof what, "writes the audit log %s", file);
-  return daemon_lock(path, daemon, what, ret_fd, e);
+  return daemon_lock(path, daemon, what, ret_fd, e) < 0 ? err_prefix(e, "the audit log") : 0;
 }

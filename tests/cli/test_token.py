@@ -275,6 +275,12 @@ def test_the_file_of_a_provider_is_found_and_made(file, confdir):
     assert SECRET.match(out) and [t['id'] for t in lines(file)] == ['deploy']
 
 
+def test_a_scope_that_the_configuration_does_not_declare_is_noted(file, confdir):
+    conf = confdir('scope notes:read { text "Read your notes" }')
+    _, err = with_conf(conf, 'create', '--subject', 'ci', '--scope', 'notes:read', '--scope', 'notes:raed', 'deploy')
+    assert "no scope 'notes:raed'" in err and "'notes:read'" not in err
+
+
 def test_the_only_provider_needs_no_name(file, confdir):
     with_conf(confdir(), 'create', '--subject', 'ci', 'deploy')
     out, _ = with_conf(confdir(), 'list')

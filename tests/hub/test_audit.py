@@ -214,6 +214,14 @@ def test_a_changed_record_is_found(notes):
     assert done.returncode == 1 and 'has been changed' in done.stdout
 
 
+def test_an_audit_log_in_a_folder_that_is_missing_is_refused_by_name(hub, upstream, tmp_path):
+    h = hub(CONF.format(url=upstream.url), start=False)
+    h.audit_file = tmp_path / 'none/audit.log'
+    h.configure(CONF.format(url=upstream.url))
+    with pytest.raises(HubFailed, match='the audit log: cannot open .*No such file'):
+        h.start()
+
+
 def test_a_second_daemon_on_the_same_log_is_refused(hub, upstream):
     """row 182"""
     first = hub(CONF.format(url=upstream.url))

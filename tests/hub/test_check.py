@@ -142,7 +142,24 @@ def test_a_module_that_does_not_exist_is_an_error_at_its_word(folder):
     done = check(folder)
     assert done.returncode == 1
     assert f"{path}:4:26: error: the module 'static-tokens' cannot be used" in done.stdout
-    assert "did you mean 'static-token'?" in done.stdout
+    assert done.stdout.count("did you mean 'static-token'?") == 1
+
+
+def test_a_condition_on_a_provider_that_does_not_exist_is_one_error(folder):
+    path = good(folder)
+    path.write_text(path.read_text().replace('service notes {', 'service notes { tool x require provider tokns;'))
+    done = check(folder)
+    assert "there is no provider 'tokns'; did you mean 'tokens'?" in done.stdout
+    assert 'never-matching-rule' not in done.stdout
+
+
+def test_a_token_file_that_nobody_made_yet_says_what_makes_it(folder):
+    path = good(folder)
+    tokens = folder.parent / 'tokens'
+    tokens.unlink(missing_ok=True)
+    done = check(folder)
+    assert done.returncode == 1
+    assert f'{path}:' in done.stdout and f'{tokens}: No such file or directory; `mcpauth token create` makes it' in done.stdout
 
 
 def test_a_systemd_credential_is_read(folder):
