@@ -4,11 +4,13 @@ import json
 import os
 import pathlib
 import pwd
+import queue
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -187,71 +189,90 @@ def test_check_says_whether_it_could_serve_and_serves_nothing(hub, upstream):
 
 # ---- the service manager
 
-def notify_socket(h):
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    s.bind(str(h.dir / 'notify'))
-    s.settimeout(10 * SLOW)
-    h.env = {**h.env, 'NOTIFY_SOCKET': str(h.dir / 'notify')}
-    return s
+class Manager:
+    """Reads what the daemon says as it comes: the kernel keeps but ten messages, and feeding a watchdog
+    makes that many in two seconds."""
 
+    def __init__(self, h):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.sock.bind(str(h.dir / 'notify'))
+        h.env = {**h.env, 'NOTIFY_SOCKET': str(h.dir / 'notify')}
+        self.said = queue.Queue()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
 
-def messages_until(s, word):
-    got = []
-    while not any(word in m for m in got):
-        got.append(s.recv(4096).decode())
-    return got
+    def read(self):
+        while True:
+            text, ancillary, _, _ = self.sock.recvmsg(4096, socket.CMSG_SPACE(12))
+            if text == b'over':
+                return
+            self.said.put((text.decode(), int.from_bytes(ancillary[0][2][:4], sys.byteorder)))
+
+    def until(self, word):
+        """The next message that has WORD, and the pid of who sent it."""
+        while True:
+            text, pid = self.said.get(timeout=30 * SLOW)
+            if word in text:
+                return text, pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b'over', self.sock.getsockname())
+        self.thread.join()
+        self.sock.close()
 
 
 def test_the_service_manager_hears_of_readiness_reloads_and_the_end(hub, upstream):
     h = hub(conf(upstream), start=False)
-    with notify_socket(h) as s:
+    with Manager(h) as s:
         h.start()
-        messages_until(s, 'READY=1')
+        s.until('READY=1')
         h.configure(conf(upstream) + '\nservice more { path /more; upstream http://127.0.0.1:9/mcp; anonymous * }')
         h.reload()
-        reloading = next(m for m in messages_until(s, 'RELOADING=1') if 'RELOADING=1' in m)
+        reloading, _ = s.until('RELOADING=1')
         assert re.search(r'^MONOTONIC_USEC=\d+$', reloading, re.M)
-        messages_until(s, 'READY=1')
+        s.until('READY=1')
         h.stop()
-        messages_until(s, 'STOPPING=1')
+        s.until('STOPPING=1')
 
 
 def test_a_refused_reload_ends_reloading_too(hub, upstream):
     h = hub(conf(upstream), start=False)
-    with notify_socket(h) as s:
+    with Manager(h) as s:
         h.start()
-        messages_until(s, 'READY=1')
+        s.until('READY=1')
         h.configure('nonsense')
         assert h.reload(check=False).returncode == 1
-        messages_until(s, 'RELOADING=1')
-        messages_until(s, 'READY=1')
+        s.until('RELOADING=1')
+        s.until('READY=1')
 
 
 def test_the_watchdog_of_the_service_manager_is_fed(hub):
     h = hub('', start=False)
     h.env = {**h.env, 'WATCHDOG_USEC': '400000'}
-    with notify_socket(h) as s:
+    with Manager(h) as s:
         h.start()
-        messages_until(s, 'WATCHDOG=1')
-        messages_until(s, 'WATCHDOG=1')
+        s.until('WATCHDOG=1')
+        s.until('WATCHDOG=1')
 
 
 # the main process stays the same one, busy for a while
 def test_the_service_manager_hears_of_another_program_as_of_a_reload(hub, upstream):
     h = hub(conf(upstream), start=False)
     h.env = {**h.env, 'WATCHDOG_USEC': '400000'}
-    with notify_socket(h) as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    with Manager(h) as s:
         h.start()
-        messages_until(s, 'READY=1')
+        s.until('READY=1')
         h.cli('reload', '--program', check=True)
-        messages_until(s, 'RELOADING=1')
-        messages_until(s, 'READY=1')
-        messages_until(s, 'WATCHDOG=1')
-        _, ancillary, _, _ = s.recvmsg(4096, socket.CMSG_SPACE(12))
-        assert int.from_bytes(ancillary[0][2][:4], sys.byteorder) == h.process.pid
+        s.until('RELOADING=1')
+        s.until('READY=1')
+        assert s.until('WATCHDOG=1')[1] == h.process.pid
         h.stop()
-        messages_until(s, 'STOPPING=1')
+        s.until('STOPPING=1')
 
 
 PASS_SOCKET = '''

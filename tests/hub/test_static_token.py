@@ -1,6 +1,7 @@
 """static-token in a running hub: tokens made with `mcpauth token`, changes of their file, use counts.
 Rows 18, 20, 118, 121."""
 
+import calendar
 import json
 import time
 
@@ -28,7 +29,7 @@ def create(hub, *args, id='deploy', subject='ci', scope='notes:read'):
     return secretlog.remember(done.stdout.strip())
 
 
-def wait_status(hub, token, status, timeout=5):
+def wait_status(hub, token, status, timeout=30):
     end = time.monotonic() + timeout * SLOW
     while (got := hub.call('/notes', token=token).status) != status:
         assert time.monotonic() < end, f'{got}, not {status}'
@@ -92,9 +93,11 @@ def test_both_secrets_are_good_while_they_overlap(notes):
     wait_status(notes, old, 200)
 
 
-def test_an_expired_token_is_401_and_says_so(notes):
-    secret = create(notes, '--expires', f'{4 * SLOW:.0f}s')
+def test_an_expired_token_is_401_and_says_so(hub, upstream, preload):
+    notes = hub(CONF.format(url=upstream.url), files={'ci.tokens': ''}, env=preload.env)
+    secret = create(notes, '--expires', '1h')
     wait_status(notes, secret, 200)
+    preload.advance(3601)
     wait_status(notes, secret, 401)
     assert 'expired' in json.loads(notes.call('/notes', token=secret).body)['error_description']
 
@@ -152,7 +155,7 @@ def test_uses_are_counted_with_time_and_address(notes):
     [token] = json.loads(notes.cli('token', 'list', '--json', check=True).stdout)
     assert token['uses'] == before + 5
     assert token['last_address'] == '127.0.0.1'
-    assert abs(time.time() - time.mktime(time.strptime(token['last_use'], '%Y-%m-%dT%H:%M:%SZ')) + time.timezone) < 60
+    assert abs(time.time() - calendar.timegm(time.strptime(token['last_use'], '%Y-%m-%dT%H:%M:%SZ'))) < 60
 
 
 def test_uses_of_several_workers_add_up_over_restarts(hub, upstream):
