@@ -15,11 +15,11 @@ enum { SIGNATURE_MAX = LIMIT_RSA_MAX_BITS / 8 };
 
 /* ------------------------------------------------------------------ parts and header */
 
-static enum jwt_status split(struct str token, struct jws *ret, struct err *e)
+static enum jwt_status split(struct str token, size_t most, struct jws *ret, struct err *e)
 {
   struct str rest = token, extra;
-  if (token.n > LIMIT_CREDENTIAL) {
-    err_set(e, "token of %zu bytes (at most %d)", token.n, LIMIT_CREDENTIAL);
+  if (token.n > most) {
+    err_set(e, "token of more than %zu bytes", most);
     return JWT_MALFORMED;
   }
   if (!str_next(&rest, '.', &ret->header64) || !str_next(&rest, '.', &ret->payload64) ||
@@ -87,10 +87,10 @@ static enum jwt_status decode_parts(struct jws *s, struct err *e)
   return JWT_VALID;
 }
 
-enum jwt_status jws_parse(struct str token, struct jws *ret, struct err *e)
+enum jwt_status jws_parse(struct str token, size_t most, struct jws *ret, struct err *e)
 {
   struct jws s = {.header = NULL};
-  enum jwt_status status = split(token, &s, e);
+  enum jwt_status status = split(token, most, &s, e);
   if (status == JWT_VALID)
     status = decode_parts(&s, e);
   if (status == JWT_VALID)
@@ -273,7 +273,7 @@ enum jwt_status jws_verify(struct str token, const struct jwks *keys, struct err
 {
   struct jws s;
   const struct jwk *key = NULL;
-  enum jwt_status status = jws_parse(token, &s, e);
+  enum jwt_status status = jws_parse(token, LIMIT_CREDENTIAL, &s, e);
   if (status != JWT_VALID)
     return status;
   status = jws_key(&s, keys, &key, e);

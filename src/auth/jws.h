@@ -20,9 +20,10 @@ struct jws {
   struct str kid; /* .p NULL when there is none; points into header */
 };
 
-/* JWT_VALID, JWT_NOT_A_JWT, JWT_MALFORMED or JWT_WRONG_ALGORITHM (an alg that we do not know,
- * "none" included); *RET is to be jws_done only after JWT_VALID. */
-enum jwt_status jws_parse(struct str token, struct jws *ret, struct err *e);
+/* JWT_VALID, JWT_NOT_A_JWT, JWT_MALFORMED (more than MOST bytes, among other things) or
+ * JWT_WRONG_ALGORITHM (an alg that we do not know, "none" included); *RET is to be jws_done only
+ * after JWT_VALID. */
+enum jwt_status jws_parse(struct str token, size_t most, struct jws *ret, struct err *e);
 void jws_done(struct jws *s);
 
 /* The one key of KEYS that may have signed: that of its kid, or without a kid the only one that

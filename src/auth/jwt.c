@@ -27,9 +27,9 @@ void jwt_free(struct jwt *t)
   free(t);
 }
 
-static enum jwt_status parse(struct jwt *t, size_t n, struct err *e)
+static enum jwt_status parse(struct jwt *t, size_t n, size_t most, struct err *e)
 {
-  enum jwt_status status = jws_parse((struct str){t->token, n}, &t->jws, e);
+  enum jwt_status status = jws_parse((struct str){t->token, n}, most, &t->jws, e);
   if (status != JWT_VALID)
     return status;
   t->payload = json_parse(t->jws.payload, LIMIT_JWT_DEPTH, LIMIT_JWT_VALUES, e);
@@ -44,10 +44,11 @@ static enum jwt_status parse(struct jwt *t, size_t n, struct err *e)
   return JWT_VALID;
 }
 
-struct jwt *jwt_parse(struct str token, enum jwt_status *ret_status, struct err *e)
+static struct jwt *parse_most(struct str token, size_t most, enum jwt_status *ret_status,
+                              struct err *e)
 {
   /* One byte more than allowed is enough to be refused. */
-  size_t n = token.n > LIMIT_CREDENTIAL ? LIMIT_CREDENTIAL + 1 : token.n;
+  size_t n = token.n > most ? most + 1 : token.n;
   struct jwt *t = calloc(1, sizeof *t + n + 1);
   if (t == NULL) {
     err_set(e, "out of memory");
@@ -56,16 +57,24 @@ struct jwt *jwt_parse(struct str token, enum jwt_status *ret_status, struct err 
   }
   if (n)
     memcpy(t->token, token.p, n);
-  *ret_status = parse(t, n, e);
+  *ret_status = parse(t, n, most, e);
   if (*ret_status == JWT_VALID)
     return t;
   jwt_free(t);
   return NULL;
 }
 
-void jwt_as_id_token(struct jwt *t)
+struct jwt *jwt_parse(struct str token, enum jwt_status *ret_status, struct err *e)
 {
-  t->id_token = true;
+  return parse_most(token, LIMIT_CREDENTIAL, ret_status, e);
+}
+
+struct jwt *jwt_parse_id_token(struct str token, enum jwt_status *ret_status, struct err *e)
+{
+  struct jwt *t = parse_most(token, LIMIT_LOGIN_TOKEN, ret_status, e);
+  if (t)
+    t->id_token = true;
+  return t;
 }
 
 json_t *jwt_header(const struct jwt *t)

@@ -30,13 +30,14 @@ enum jwt_status {
 /* Splits and parses without judging the signature.  Header and payload are unverified before
  * jwt_verify has said JWT_VALID.  NULL with *RET_STATUS and E.  The parts are copied. */
 struct jwt *jwt_parse(struct str token, enum jwt_status *ret_status, struct err *e);
+/* The same of what is to be an ID token (OpenID Connect Core section 2) and not an access token.
+ * It comes from a token endpoint and never in a header, so it may be longer: Entra names up to 200
+ * groups.  What binds it to a login (nonce, azp, at_hash) is the caller's to look at. */
+struct jwt *jwt_parse_id_token(struct str token, enum jwt_status *ret_status, struct err *e);
 void jwt_free(struct jwt *t);             /* NULL is fine */
 json_t *jwt_header(const struct jwt *t);  /* borrowed */
 json_t *jwt_payload(const struct jwt *t); /* borrowed */
 
-/* T is to be an ID token (OpenID Connect Core section 2) and not an access token.  What binds it to
- * a login (nonce, azp, at_hash) is the caller's to look at. */
-void jwt_as_id_token(struct jwt *t);
 /* Everything.  The cheap checks come first (algorithm, type, claims), so that a forged token costs
  * no signature and JWT_UNKNOWN_KEY is said only of tokens that are right in all other respects.
  * NOW is seconds since 1970.  E has the reason for the audit record; it never quotes more of the

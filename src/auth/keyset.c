@@ -235,13 +235,11 @@ static struct keyset_wait *verify(struct keyset *ks, struct str token, bool id_t
 {
   struct err e = {""};
   enum jwt_status status;
-  struct jwt *t = jwt_parse(token, &status, &e);
+  struct jwt *t = id_token ? jwt_parse_id_token(token, &status, &e) : jwt_parse(token, &status, &e);
   if (t == NULL) {
     answer_status(done, arg, status, e.text, NULL);
     return NULL;
   }
-  if (id_token)
-    jwt_as_id_token(t);
   status = judge(ks, t, policy, &e);
   if (status == JWT_UNKNOWN_KEY)
     return without_key(ks, t, policy, done, arg);

@@ -89,7 +89,7 @@ typedef void keyset_done_fn(void *arg, const struct keyset_answer *answer);
 struct keyset_wait *keyset_verify(struct keyset *ks, struct str token,
                                   const struct mcpauth_jwt_policy *policy, keyset_done_fn *done,
                                   void *arg);
-/* The same for an ID token (jwt_as_id_token). */
+/* The same for an ID token (jwt_parse_id_token). */
 struct keyset_wait *keyset_verify_id(struct keyset *ks, struct str token,
                                      const struct mcpauth_jwt_policy *policy, keyset_done_fn *done,
                                      void *arg);

@@ -16,7 +16,7 @@
 #include "util/safefile.h"
 #include "util/url.h"
 
-enum { SIBLING_LOOK_MS = 250, REDISCOVER_MS = 86400 * 1000 };
+enum { SIBLING_LOOK_MS = 250, REDISCOVER_MS = 86400 * 1000, LONGEST_SAID = 120 };
 
 static int64_t age_ms(const struct keyset *ks)
 {
@@ -261,7 +261,8 @@ static int read_metadata(struct keyset *ks, struct str body, struct err *e)
   if (doc == NULL)
     return -1;
   if (!str_is(json_str(doc, "issuer"), ks->remote.url))
-    return err_set(e, "the document is of another issuer");
+    return err_set(e, "the document is of another issuer: '%.*s'",
+                   STR_ARG(str_slice(json_str(doc, "issuer"), 0, LONGEST_SAID)));
   if (uri.p == NULL)
     return err_set(e, "jwks_uri is missing");
   if (check_url(uri.p, e) < 0)

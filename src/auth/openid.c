@@ -18,7 +18,7 @@
 #include "util/limits.h"
 #include "util/secret.h"
 
-enum { FRESH_MS = 3600 * 1000, RETRY_MS = 5000 };
+enum { FRESH_MS = 3600 * 1000, RETRY_MS = 5000, LONGEST_SAID = 120 };
 
 struct mcpauth_issuer {
   struct mcpauth_issuer *next;
@@ -122,7 +122,8 @@ static enum mcpauth_result fetched(struct mcpauth_request *rq, void *arg,
   if (reply->status != 200)
     err_set(&e, "status %d", reply->status);
   else if (document && !str_is(json_str(document, "issuer"), d->issuer->named))
-    err_set(&e, "the document is of another issuer");
+    err_set(&e, "the document is of another issuer: '%.*s'",
+            STR_ARG(str_slice(json_str(document, "issuer"), 0, LONGEST_SAID)));
   if (e.text[0] || !json_is_object(document))
     return not_found(rq, d, e.text[0] ? e.text : "no JSON object");
   json_decref(d->issuer->document);

@@ -222,6 +222,21 @@ def test_presets_know_the_names_of_each_provider(corp, oidc, preset, given, expe
     assert {k: claims.get(k) for k in expected} == expected
 
 
+def test_an_id_token_that_names_all_the_groups_that_entra_names_is_read(corp, oidc):
+    oidc.people['ann']['groups'] = [f'{i:08x}-0000-4000-8000-000000000000' for i in range(200)]
+    p = corp('request_scope openid profile email groups')
+    done = p.login()
+    assert done['result'] == 'OK', done
+    assert done['who']['claims']['groups'] == oidc.people['ann']['groups']
+    assert p.refresh(done)['result'] == 'OK'
+
+
+def test_an_id_token_past_every_reason_is_refused(corp, oidc):
+    oidc.people['ann']['groups'] = [f'{i:08x}-0000-4000-8000-000000000000' for i in range(400)]
+    done = corp('request_scope openid profile email groups').login()
+    assert done['result'] == 'INVALID' and 'token of more than 16384 bytes' in done['reason']
+
+
 def test_map_copies_what_it_says(corp, oidc):
     oidc.id_claims = {'https://example.com/dept': {'id': 7}}
     claims = corp('map /https:~1~1example.com~1dept/id /department').login()['who']['claims']
@@ -356,6 +371,12 @@ def test_keys_that_cannot_be_fetched_are_unavailable(corp, oidc):
 def test_without_metadata_a_login_is_unavailable(corp, oidc, fault):
     oidc.fault(DISCOVERY, **fault)
     assert corp().begin()['result'] == 'UNAVAIL'
+
+
+def test_metadata_of_another_spelling_of_the_issuer_is_refused_and_tells_it(corp, oidc):  # row 9
+    oidc.metadata = {'issuer': oidc.issuer + '/'}
+    begun = corp().begin()
+    assert begun['result'] == 'UNAVAIL' and f"of another issuer: '{oidc.issuer}/'" in begun['reason']
 
 
 def test_metadata_is_kept_when_the_provider_goes_away(corp, oidc):
