@@ -225,6 +225,22 @@ void break_off(struct exchange *x, const char *why)
   http_abort(x->rq);
 }
 
+/* Small replies are answered whole, when they are whole.  So is one of unknown length that may tell
+ * of a task, for as long as it is small. */
+static bool held_back(const struct exchange *x, int64_t length)
+{
+  if (x->streaming || x->dropping)
+    return x->dropping;
+  return length < 0 ? task_learns(x) : length <= SMALL_REPLY;
+}
+
+static void begin_answer(struct exchange *x, int64_t length)
+{
+  x->begun = true;
+  http_stream(x->rq, x->upstream_status, x->answer_headers, x->n_answer_headers,
+              x->streaming || x->list ? -1 : length);
+}
+
 static void on_head(void *arg, int status, const struct http_header *h, size_t n, int64_t length)
 {
   struct exchange *x = arg;
@@ -244,13 +260,11 @@ static void on_head(void *arg, int status, const struct http_header *h, size_t n
     fail(x, 502, bad);
     return;
   }
-  if (x->dropping || (!x->streaming && length >= 0 && length <= SMALL_REPLY)) {
-    buf_init(&x->held, SMALL_REPLY); /* answered whole when it is whole */
+  if (held_back(x, length)) {
+    buf_init(&x->held, SMALL_REPLY);
     return;
   }
-  x->begun = true;
-  http_stream(x->rq, status, x->answer_headers, x->n_answer_headers,
-              x->streaming || x->list ? -1 : length);
+  begin_answer(x, length);
   if (x->streaming)
     stream_begin(x);
 }
@@ -265,6 +279,19 @@ static bool pass(struct exchange *x, struct str bytes)
   return bytes.n == 0 || http_write(x->rq, bytes);
 }
 
+/* Part of a reply that is held back; one that turns out too long for that is passed on. */
+static bool hold(struct exchange *x, struct str bytes)
+{
+  if (x->held.failed || bytes.n <= SMALL_REPLY - x->held.n) {
+    buf_str(&x->held, bytes);
+    return true;
+  }
+  begin_answer(x, -1);
+  bool room = pass(x, buf_view(&x->held));
+  buf_done(&x->held);
+  return x->call ? pass(x, bytes) : room;
+}
+
 static bool on_data(void *arg, struct str bytes)
 {
   struct exchange *x = arg;
@@ -272,10 +299,8 @@ static bool on_data(void *arg, struct str bytes)
     return stream_bytes(x, bytes);
   if (x->begun)
     return pass(x, bytes);
-  if (!x->dropping) {
-    buf_str(&x->held, bytes);
-    return true;
-  }
+  if (!x->dropping)
+    return hold(x, bytes);
   x->held.n += bytes.n; /* only counted: nothing of it is kept */
   if (x->held.n > DROPPED_MAX) {
     x->held.n = 0;

@@ -27,6 +27,12 @@ def notes(hub, upstream):
             x.event({'jsonrpc': '2.0', 'method': 'notifications/message', 'params': {}})
             x.event({'jsonrpc': '2.0', 'id': m['id'], 'result': {'task': {'taskId': task}}})
             x.sse_end()
+        elif m['params'].get('name') == 'chunked':  # as the TypeScript SDK does it
+            x.head(200, [('Content-Type', 'application/json'), ('Transfer-Encoding', 'chunked')])
+            whole = json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': {'task': {'taskId': task}}})
+            x.chunk(whole[:20])
+            x.chunk(whole[20:])
+            x.sse_end()
         elif m['params'].get('name') == 'modern':
             x.result({'resultType': 'task', 'taskId': task})
         else:
@@ -51,7 +57,7 @@ def use(h, id, t, method='tasks/get', **kw):
     return h.call('/notes', method, {'taskId': id, **kw}, token=t)
 
 
-@pytest.mark.parametrize('how', ['plain', 'stream', 'modern'])
+@pytest.mark.parametrize('how', ['plain', 'chunked', 'stream', 'modern'])
 def test_who_was_given_a_task_may_use_it_and_nobody_else(notes, upstream, how):
     """row 79"""
     h = notes(workers=2)
@@ -64,6 +70,27 @@ def test_who_was_given_a_task_may_use_it_and_nobody_else(notes, upstream, how):
             assert r.status == 200 and r.json()['error']['code'] == -32602
     assert len(upstream.requests) == seen
     assert 'result' in use(h, 'task-1', ada).json()
+
+
+@pytest.mark.parametrize('size', [32768, 32769, 1 << 20])
+def test_a_reply_that_is_too_long_to_be_held_for_its_task_arrives_whole(notes, upstream, size):
+    def handler(x):
+        x.head(200, [('Content-Type', 'application/json'), ('Transfer-Encoding', 'chunked')])
+        for at in range(0, size, 20000):
+            x.chunk(b'[' * min(20000, size - at))
+        x.sse_end()
+    upstream.handler = handler
+    r = notes().call('/notes', 'tools/call', {'name': 'x'}, token=token())
+    assert r.status == 200 and r.body == b'[' * size
+
+
+def test_a_reply_that_breaks_off_while_it_is_held_for_its_task_is_502(notes, upstream):
+    def handler(x):
+        x.head(200, [('Content-Type', 'application/json'), ('Transfer-Encoding', 'chunked')])
+        x.chunk(b'[' * 100)
+        x.close_after = True
+    upstream.handler = handler
+    assert notes().call('/notes', 'tools/call', {'name': 'x'}, token=token()).status == 502
 
 
 def test_an_unknown_task_is_answered_like_somebody_elses(notes, upstream):
