@@ -213,6 +213,27 @@ def test_a_token_that_leaves_its_file_ends_its_streams(notes, upstream, method):
     good.close()
 
 
+def test_a_scope_that_a_token_loses_in_its_file_is_gone_from_the_lists_on_its_stream(notes, upstream):
+    """row 80: the stream itself may stay"""
+    open_stream(upstream)
+    h = notes('tool * require scope notes:read; list granted')
+    made = h.cli('token', 'create', '--provider', 'ci', '--subject', 'robot', '--scope', 'notes:read', 'robot',
+                 check=True)
+    h.wait_log('read .*ci.tokens again')
+    s = begun(h, token=secretlog.remember(made.stdout.strip()))
+
+    def shown():
+        upstream.exchanges[0].event({'jsonrpc': '2.0', 'id': 1, 'result': {'tools': [{'name': 'x'}]}})
+        return s.message().json()['result']['tools']
+    assert shown()
+    h.write('ci.tokens', (h.confdir / 'ci.tokens').read_text().replace('"notes:read"', ''))
+    end = time.monotonic() + 10 * SLOW
+    while shown():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    s.close()
+
+
 @pytest.mark.parametrize('method', ['GET', 'POST'])
 def test_a_right_that_a_reload_takes_ends_the_streams_of_that_service(notes, upstream, method):
     """row 80"""
