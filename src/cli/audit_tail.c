@@ -62,7 +62,19 @@ static bool in_head(const char *name)
   return false;
 }
 
-/* "provider=RESULT" of each line of the stack, in place of the trace. */
+/* The reason of a line that refused; one that it did not concern tells nothing. */
+static void put_reason(struct buf *out, const json_t *line)
+{
+  struct str result = json_text(json_object_get(line, "result"));
+  const json_t *reason = json_object_get(line, "reason");
+  if (!json_is_string(reason) || str_is(result, "OK") || str_is(result, "IGNORE"))
+    return;
+  buf_putc(out, '(');
+  put_value(out, reason);
+  buf_putc(out, ')');
+}
+
+/* "provider:RESULT(reason)" of each line of the stack, in place of the trace. */
 static void put_trace(struct buf *out, const json_t *trace)
 {
   size_t i;
@@ -73,6 +85,7 @@ static void put_trace(struct buf *out, const json_t *trace)
     put_value(out, json_object_get(line, "provider"));
     buf_putc(out, ':');
     put_value(out, json_object_get(line, "result"));
+    put_reason(out, line);
   }
 }
 

@@ -382,6 +382,8 @@ static void print_rules(struct explain *x)
   if (explain_asks(&x->question)) {
     putchar('\n');
     explain_decision(x->service, &who, &x->op, &d, x->arena);
+  } else if (d.verdict != POLICY_ALLOW) {
+    explain_demand(&d);
   }
   print_status(x, &d);
 }

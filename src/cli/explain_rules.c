@@ -182,6 +182,13 @@ static bool of_hub(const struct config_service *s, const struct config_rule *r)
   return r < rules->v + rules->n_hub;
 }
 
+void explain_demand(const struct policy_decision *d)
+{
+  if (d->demand)
+    printf("rule       require (%s:%u)\n", d->demand->file, d->demand->line);
+  printf("decision   %s: %s\n", policy_verdict_name(d->verdict), d->why);
+}
+
 void explain_decision(const struct config_service *s, const struct policy_caller *who,
                       const struct operation *op, const struct policy_decision *d, struct arena *a)
 {
@@ -190,9 +197,9 @@ void explain_decision(const struct config_service *s, const struct policy_caller
   if (d->rule)
     printf("rule       %s (%s%s:%u)\n", d->rule->text, of_hub(s, d->rule) ? "of the hub, " : "",
            d->rule->at.file, d->rule->at.line);
-  else
+  else if (d->demand == NULL)
     puts("rule       none");
-  printf("decision   %s: %s\n", policy_verdict_name(d->verdict), d->why);
+  explain_demand(d);
   if (item && str_chr(op->item, '{') == op->item.n)
     printf("listed     %s\n", policy_listed(s, who, op->kind, op->item, a) ? "yes" : "no");
 }

@@ -15,6 +15,8 @@ bool explain_asks(const struct explain_question *q);
 /* OP and ARGUMENTS, in ARENA.  -1 with E. */
 int explain_operation(const struct explain_question *q, struct arena *a, struct operation *ret_op,
                       struct str *ret_arguments, struct err *e);
+/* The decision, with the `require` of every request when that decided. */
+void explain_demand(const struct policy_decision *d);
 /* The operation, the line that decided, and whether lists show the item. */
 void explain_decision(const struct config_service *s, const struct policy_caller *who,
                       const struct operation *op, const struct policy_decision *d, struct arena *a);

@@ -193,6 +193,10 @@ static int revoke_all(struct grants *x)
     if (store_site_tell(&x->site, &x->found[i]) < 0)
       status = CLI_FAILED;
   printf("%zu revoked\n", x->n);
+  if (x->n == 0)
+    fputs("mcpauth grants revoke: nothing that is alive matches: `mcpauth grants list` shows what "
+          "is\n",
+          stderr);
   return x->n == 0 ? CLI_FAILED : status;
 }
 
@@ -298,6 +302,6 @@ const struct cli_command cmd_grants = {
                 "       mcpauth grants show ID [--json]\n"
                 "       mcpauth grants revoke ID | --subject NAME | --client ID | ...",
     .summary = "who let which client use which service: list, show, end",
-    .example = "mcpauth grants revoke --subject ann@example.com",
+    .example = "mcpauth grants revoke --provider google --subject 110000000000000000001",
     .run = run,
 };

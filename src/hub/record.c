@@ -115,7 +115,8 @@ static void arguments_members(struct buf *b, const struct exchange *x)
 /* What the body asked for, and the rule that decided. */
 static void operation_members(struct buf *b, const struct exchange *x)
 {
-  const struct config_rule *rule = x->decision.rule;
+  const struct policy_decision *d = &x->decision;
+  const struct config_at *at = d->rule ? &d->rule->at : d->demand;
   if (!x->understood)
     return;
   member(b, "era", x->op.era == ERA_MODERN ? STR("modern") : STR("session"));
@@ -123,10 +124,10 @@ static void operation_members(struct buf *b, const struct exchange *x)
     member(b, "method", str_slice(x->op.method, 0, ITEM_MOST));
   if (x->op.item.n)
     member(b, "item", str_slice(x->op.item, 0, ITEM_MOST));
-  if (rule)
-    buf_printf(b, ",\"rule\":");
-  if (rule)
-    put_place(b, &rule->at);
+  if (at) {
+    buf_puts(b, ",\"rule\":");
+    put_place(b, at);
+  }
   if (x->gate.arguments.p)
     arguments_members(b, x);
   if (x->session)

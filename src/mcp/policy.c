@@ -23,6 +23,7 @@ struct step {
   enum answer answer;
   const struct config_rule *rule;
   const char *why;
+  const struct config_at *demand; /* the `require` of every request that is not met */
 };
 
 /* ---- one list of rules */
@@ -31,28 +32,28 @@ static struct step step_met(enum met met, const struct config_rule *rule)
 {
   switch (met) {
   case MET:
-    return (struct step){ANSWER_ALLOW, rule, "what it requires is met"};
+    return (struct step){ANSWER_ALLOW, rule, "what it requires is met", NULL};
   case MET_BUT_SCOPES:
-    return (struct step){ANSWER_SCOPES, rule, "a scope is missing"};
+    return (struct step){ANSWER_SCOPES, rule, "a scope is missing", NULL};
   case MET_NOT:
     break;
   }
-  return (struct step){ANSWER_UNMET, rule, "what it requires is not met"};
+  return (struct step){ANSWER_UNMET, rule, "what it requires is not met", NULL};
 }
 
 static struct step step_rule(const struct world *w, const struct config_rule *r)
 {
   switch (r->action) {
   case ACTION_ALLOW:
-    return (struct step){ANSWER_ALLOW, r, "the line allows it"};
+    return (struct step){ANSWER_ALLOW, r, "the line allows it", NULL};
   case ACTION_DENY:
-    return (struct step){ANSWER_DENY, r, "the line denies it"};
+    return (struct step){ANSWER_DENY, r, "the line denies it", NULL};
   case ACTION_HIDE:
-    return (struct step){ANSWER_HIDE, r, "the line hides it"};
+    return (struct step){ANSWER_HIDE, r, "the line hides it", NULL};
   case ACTION_REQUIRE:
     return step_met(condition_met(w, &r->require), r);
   }
-  return (struct step){ANSWER_DENY, r, "the line has no action"};
+  return (struct step){ANSWER_DENY, r, "the line has no action", NULL};
 }
 
 static struct step worse(struct step a, struct step b)
@@ -60,7 +61,7 @@ static struct step worse(struct step a, struct step b)
   return b.answer > a.answer || (b.answer == a.answer && b.rule) ? b : a;
 }
 
-static const struct step no_line = {ANSWER_DENY, NULL, "no line matches"};
+static const struct step no_line = {ANSWER_DENY, NULL, "no line matches", NULL};
 
 /* The line of the hub and the service's own that decide; NULL: none of theirs matches. */
 struct lines {
@@ -106,7 +107,7 @@ static struct step step_kind(const struct config_service *s, const struct world 
 {
   const struct config_rules *rules = &s->rules[op->kind];
   if (rules->n == 0)
-    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind"};
+    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind", NULL};
   return step_lines(w, lines_about(rules, op->kind, op->item));
 }
 
@@ -145,7 +146,7 @@ static struct step step_template(const struct config_service *s, const struct wo
 {
   const struct config_rules *rules = &s->rules[RULE_RESOURCE];
   if (rules->n == 0)
-    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind"};
+    return (struct step){ANSWER_ALLOW, NULL, "no line is about this kind", NULL};
   struct reached hub = lines_reached(rules, 0, rules->n_hub, w, uri_template);
   struct reached own = lines_reached(rules, rules->n_hub, rules->n, w, uri_template);
   if (hub.best == NULL || own.best == NULL || !(hub.rest || own.rest))
@@ -163,12 +164,12 @@ static struct step step_method(const struct config_service *s, const struct worl
 {
   struct lines lines = lines_about(&s->rules[RULE_METHOD], RULE_METHOD, op->method);
   if (op->task && !s->tasks)
-    return (struct step){ANSWER_DENY, NULL, "tasks are off at this service"};
+    return (struct step){ANSWER_DENY, NULL, "tasks are off at this service", NULL};
   if (lines.hub || lines.own)
     return step_lines(w, lines);
   if (!op->known)
-    return (struct step){ANSWER_DENY, NULL, "MCP has no such method, and no line allows it"};
-  return (struct step){ANSWER_ALLOW, NULL, "no line is about this method"};
+    return (struct step){ANSWER_DENY, NULL, "MCP has no such method, and no line allows it", NULL};
+  return (struct step){ANSWER_ALLOW, NULL, "no line is about this method", NULL};
 }
 
 /* `require` of the hub and the service.  Of callers without a credential it asks the address. */
@@ -179,9 +180,15 @@ static struct step step_service(const struct config_service *s, const struct wor
   demands.any_arguments = false;
   demands.only_address = w->who->who == NULL;
   enum met met = demands.only_address ? MET : condition_scopes(w, s->require, s->n_require);
-  for (size_t i = 0; i < s->n_conditions && met != MET_NOT; i++) {
+  if (met == MET_NOT)
+    return (struct step){ANSWER_UNMET, NULL, "a scope is missing that this caller may not hold",
+                         NULL};
+  for (size_t i = 0; i < s->n_conditions; i++) {
     enum met one = condition_met(&demands, &s->conditions[i]);
     met = one < met ? one : met;
+    if (met == MET_NOT)
+      return (struct step){ANSWER_UNMET, NULL, "what every request must meet is not met",
+                           &s->conditions[i].at};
   }
   return step_met(met, NULL);
 }
@@ -208,7 +215,7 @@ static struct step ask(const struct question *q, struct needs *needs)
   else if (q->op.kind != RULE_METHOD)
     step = worse(step, step_kind(q->service, &w, &q->op));
   if (needs->failed)
-    step = (struct step){ANSWER_DENY, step.rule, "out of memory"};
+    step = (struct step){ANSWER_DENY, step.rule, "out of memory", NULL};
   return step;
 }
 
@@ -274,6 +281,7 @@ void policy_decide(const struct config_service *s, const struct policy_caller *w
   ret->verdict = verdict_of(step.answer, anonymous);
   ret->rule = step.rule;
   ret->why = step.why;
+  ret->demand = step.demand;
   if (ret->verdict == POLICY_SCOPES || ret->verdict == POLICY_SIGN_IN)
     tell_needs(&needs, ret);
 }

@@ -33,6 +33,7 @@ enum policy_verdict {
 struct policy_decision {
   enum policy_verdict verdict;
   const struct config_rule *rule; /* that decided; NULL: no line matched, or the kind has none */
+  const struct config_at *demand; /* the `require` of every request that decided; else NULL */
   const char *why;                /* a few static words, for the audit and explain */
   /* POLICY_SCOPES and POLICY_SIGN_IN: everything the operation needs, the service's own `require`
    * included; sorted by name */

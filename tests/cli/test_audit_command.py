@@ -184,6 +184,12 @@ def test_tail_shows_the_trace_in_short(state, log):
     assert audit(state, 'tail', '-n', '1', log.path).endswith('trace=ci:IGNORE,corp:OK\n')
 
 
+def test_tail_shows_why_a_line_refused(state, log):
+    log.record('refused', 'q', '"trace":[{"kind":"auth","provider":"ci","result":"IGNORE","reason":"not mine"},'
+                               '{"kind":"auth","provider":"corp","result":"INVALID","reason":"token: expired"}]')
+    assert audit(state, 'tail', '-n', '1', log.path).endswith('trace=ci:IGNORE,corp:INVALID("token: expired")\n')
+
+
 def test_tail_lets_nothing_speak_to_the_terminal(state, log):
     """row 174"""
     hostile = '\x1b[2J\x07\r\n\x9b1m  \x7f'

@@ -116,6 +116,19 @@ def test_resources_prompts_and_methods(h):
     assert value(explain(h, '--method', 'tasks/get'), 'decision') == 'deny: tasks are off at this service'
 
 
+@pytest.mark.parametrize('args', [[], ['--tool', 'x']])
+def test_a_requirement_of_every_request_that_is_not_met_is_named_with_its_place(hub, upstream, args):
+    conf = f'''provider p1 {{ module fault }}
+service notes {{ path /notes; upstream {upstream.url}; auth required p1
+    require claim /claim = eve
+    require claim /claim = ann
+}}'''
+    done = explain(hub({'notes.conf': conf}, start=False), *args, token='fault/p1.OK.claim~eve')
+    assert value(done, 'rule').startswith('require (') and value(done, 'rule').endswith('notes.conf:4)')
+    assert value(done, 'decision') == 'deny: what every request must meet is not met'
+    assert value(done, 'status').startswith('403')
+
+
 def test_without_a_token_what_is_open_is_open(h):
     assert value(explain(h, '--tool', 'open', token=None), 'status').startswith('200')
     assert value(explain(h, '--tool', 'delete_note', token=None), 'status') == '401'

@@ -229,6 +229,14 @@ def test_the_record_says_what_was_asked_and_which_line_decided(notes, upstream):
     assert 'CANARY' not in h.audit_file.read_text() + h.log
 
 
+def test_the_record_names_a_requirement_of_every_request_that_is_not_met(notes):
+    h = notes('require claim /team = red\ntool * allow')
+    call(h, 'x', t=token(team='blue'))
+    [r] = h.wait_audit('decision')
+    assert (r['decision'], r['why']) == ('deny', 'what every request must meet is not met')
+    assert r['rule'].endswith('hub.conf:9')
+
+
 def test_arguments_are_recorded_when_that_is_asked_for(notes):
     h = notes('tool * allow', hub='audit arguments on')
     call(h, 'x', {'text': 'a\nb'})
