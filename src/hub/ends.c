@@ -87,16 +87,24 @@ static bool lost(struct exchange *x, const struct auth_outcome *o)
          !still_allowed(x, o->grant);
 }
 
+/* The stream goes on as of the new grant: what its lists show, too. */
+static void renew(struct exchange *x, struct grant *g)
+{
+  const struct principal *p = grant_principal(g);
+  x->epoch = shm_epoch(x->hub->shm, str_of(p->issuer), str_of(p->subject));
+  x->expires_at = p->expires_at;
+  grant_free(x->grant);
+  x->grant = g;
+}
+
 static void on_rechecked(void *arg, const struct auth_outcome *o)
 {
   struct exchange *x = arg;
   bool ends = lost(x, o);
-  if (o->grant && !ends) {
-    const struct principal *p = grant_principal(o->grant);
-    x->epoch = shm_epoch(x->hub->shm, str_of(p->issuer), str_of(p->subject));
-    x->expires_at = p->expires_at;
-  }
-  grant_free(o->grant);
+  if (o->grant && !ends)
+    renew(x, o->grant);
+  else
+    grant_free(o->grant);
   x->recheck = NULL;
   if (ends)
     end(x, "refused");
