@@ -65,12 +65,18 @@ class Directory:
         self.folder = pathlib.Path(folder)
         data, conf = self.folder / 'data', self.folder / 'slapd.conf'
         data.mkdir()
+        self.cert, key = self.folder / 'cert.pem', self.folder / 'key.pem'
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+                        '-days', '2', '-subj', '/CN=directory', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key,
+                        '-out', self.cert], check=True, capture_output=True, timeout=60)
         conf.write_text(f'''include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {self.folder}/pid
+TLSCertificateFile {self.cert}
+TLSCertificateKeyFile {key}
 database mdb
 suffix {BASE}
 directory {data}
@@ -80,10 +86,12 @@ access to * by dn.exact=cn=hub,{BASE} read by * none
         ldif = self.folder / 'setup.ldif'
         ldif.write_text(SETUP)
         subprocess.run(['slapadd', '-q', '-f', conf, '-l', ldif], check=True, capture_output=True, timeout=60)
-        with socket.socket() as s:
+        with socket.socket() as s, socket.socket() as t:
             s.bind(('127.0.0.1', 0))
-            self.port = s.getsockname()[1]
-        self.process = subprocess.Popen(['slapd', '-d', '0', '-f', conf, '-h', f'ldap://127.0.0.1:{self.port}'],
+            t.bind(('127.0.0.1', 0))
+            self.port, self.tls_port = s.getsockname()[1], t.getsockname()[1]
+        self.process = subprocess.Popen(['slapd', '-d', '0', '-f', conf, '-h',
+                                         f'ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}'],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 20 * SLOW
         while socket.socket().connect_ex(('127.0.0.1', self.port)):
@@ -104,9 +112,9 @@ def directory(tmp_path):
 
 @pytest.fixture
 def notes(hub, upstream, idp, directory):
-    def start(options='', ours=None, secret='hub-password', rules='', port=None):
+    def start(options='', ours=None, secret='hub-password', rules='', port=None, scheme='ldap'):
         text = CONF.format(issuer=idp.issuer, url=upstream.url, port=port or directory.port, options=options,
-                           ours=ours or idp.issuer, rules=rules)
+                           ours=ours or idp.issuer, rules=rules).replace('url ldap:', f'url {scheme}:')
         return hub(text, env={'LDAP_SECRET': secret})
     return start
 
@@ -167,6 +175,23 @@ def test_a_directory_that_does_not_answer_is_503_after_the_timeout(notes, idp):
         assert status(h, idp, 'ann') == 503
 
 
+def test_a_tls_handshake_that_is_not_answered_ends_and_its_thread_serves_again(notes, idp):  # row 133
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        h = notes('timeout 300ms', port=silent.getsockname()[1], scheme='ldaps')
+        for _ in range(4):  # more than there are job threads for a provider
+            assert status(h, idp, 'ann') == 503
+    said = [str(record) for record in h.wait_audit('decision', 4)]
+    assert all("Can't contact LDAP server" in record for record in said), said
+
+
+@pytest.mark.parametrize('scheme, more', [('ldaps', ''), ('ldap', 'start_tls on;')])
+def test_over_tls_the_directory_must_show_a_certificate_of_the_authority(notes, idp, directory, scheme, more):  # row 59
+    port = directory.tls_port if scheme == 'ldaps' else directory.port
+    good = notes(f'require mcp-users; {more} tls_ca {directory.cert}', port=port, scheme=scheme)
+    assert status(good, idp, 'ann') == 200 and status(good, idp, 'bob') == 403
+    assert status(notes(more, port=port, scheme=scheme), idp, 'ann') in (500, 503)
+
+
 def test_a_wrong_password_is_500_with_the_directorys_words_in_the_record(notes, idp):
     h = notes(secret='wrong')
     assert status(h, idp, 'ann') == 500
@@ -174,7 +199,8 @@ def test_a_wrong_password_is_500_with_the_directorys_words_in_the_record(notes, 
 
 
 @pytest.mark.parametrize('change, word', [
-    ('url ldap://ldap.example.com', 'ldaps'), ('url ldap://127.0.0.1.example.com', 'ldaps'),
+    ('url ldap://ldap.example.com', 'ldaps'), ('url "ldap://127.0.0.1 ldap://ldap.example.com"', 'one server'),
+    ('url "ldaps://ldap.example.com,ldap://ldap.example.com"', 'one server'), ('url ldap://127.0.0.1.example.com', 'ldaps'),
     ('url http://127.0.0.1', 'ldaps'), ('user_filter uid=%s', 'parentheses'), ('group_filter (cn=%s%s)', '%s once')])
 def test_check_refuses_what_cannot_be_meant(notes, hub, upstream, idp, change, word):
     text = CONF.format(issuer=idp.issuer, url=upstream.url, port=389, options='', ours=idp.issuer, rules='')
