@@ -47,7 +47,7 @@ def keys(h, kind):
     return {k['id']: k['state'] for k in listed if k['kind'] == kind}
 
 
-def until(probe, seconds=20):
+def until(probe, seconds=60):
     end = time.monotonic() + seconds * SLOW
     while not probe():
         assert time.monotonic() < end, 'it does not come about'

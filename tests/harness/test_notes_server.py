@@ -18,14 +18,14 @@ def notes(tmp_path):
     port_file = tmp_path / 'port'
     server = subprocess.Popen([RUN, 'examples/notes-server/notes-server', '--port', '0', '--port-file',
                                str(port_file), '--tick-ms', '20'], stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not port_file.exists():
         assert server.poll() is None and time.monotonic() < end, 'notes-server did not start'
         time.sleep(0.01)
     port = int(port_file.read_text())
     yield lambda: Connection(('127.0.0.1', port), f'127.0.0.1:{port}')
     server.terminate()
-    server.wait(10)
+    server.wait(60)
 
 
 def call(notes, method, params=None, headers=None, id=1):

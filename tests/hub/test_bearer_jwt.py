@@ -180,7 +180,7 @@ def test_without_keys_the_answer_is_503(hub, upstream, idp):
     assert r.status == 503 and 'Retry-After' in r.headers
     assert 'WWW-Authenticate' not in r.headers
     idp.heal()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while status(h, idp.token()) != 200:
         assert time.monotonic() < end
         time.sleep(0.2)
@@ -190,7 +190,7 @@ def test_a_restart_during_an_outage_changes_nothing(hub, upstream, idp):
     """R8"""
     h = hub(conf(idp, upstream))
     assert status(h, idp.token()) == 200
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not (keys := list((h.statedir / 'keys').glob('*.json'))):  # written by a job
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -78,7 +78,7 @@ def test_a_crash_costs_the_connections_of_one_worker_and_it_is_replaced(hub, ups
     except BROKEN:
         status = None
     assert status is None or status >= 500
-    end = time.monotonic() + 20 * SLOW  # 1 s, and the machine may be busy
+    end = time.monotonic() + 60 * SLOW  # 1 s, and the machine may be busy
     while True:
         try:
             assert fine(h) == 200
@@ -148,46 +148,56 @@ def test_a_hang_is_503_at_the_deadline_and_not_before(faulty, upstream, path, sc
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize('path, script', [('/bad', 'p0.OK.hang'), ('/block', 'b0.OK.delay~2000')])
-def test_hangs_do_not_disturb_another_service(faulty, path, script):
-    assert fine(faulty) == 200
-    answers = []
+def slowest_beside_hangs(h, path, script):
+    """Of twenty requests to another service while forty hang until their deadline."""
+    answers, slowest = [], 0
     threads = [threading.Thread(target=lambda i=i: answers.append(
-        ask(faulty, path, f'{script}/x{i}.OK').status)) for i in range(40)]
+        ask(h, path, f'{script}/x{i}.OK').status)) for i in range(40)]
     for t in threads:
         t.start()
-    slowest = 0
     for _ in range(20):
         start = time.monotonic()
-        assert fine(faulty) == 200
+        assert fine(h) == 200
         slowest = max(slowest, time.monotonic() - start)
     for t in threads:
         t.join()
     assert set(answers) == {503}
-    assert slowest < 0.3 * SLOW, f'another service waited {slowest:.3f} s'
+    return slowest
+
+
+@pytest.mark.parametrize('path, script', [('/bad', 'p0.OK.hang'), ('/block', 'b0.OK.delay~2000')])
+def test_hangs_do_not_disturb_another_service(faulty, path, script):
+    assert fine(faulty) == 200
+    # who waits behind a hang always does; a loaded machine makes pauses of its own
+    assert any(slowest_beside_hangs(faulty, path, script) < 0.3 for _ in range(10))
 
 
 def test_a_provider_whose_threads_hang_is_503_at_once(hub, upstream):
-    h = hub(CONF.format(url=upstream.url))
-    threads = [threading.Thread(target=lambda i=i: ask(h, '/block', f'b0.OK.delay~2500/x{i}.OK'))
+    h = hub(CONF.format(url=upstream.url).replace('400ms', '1s'))
+    threads = [threading.Thread(target=lambda i=i: ask(h, '/block', f'b0.OK.delay~5000/x{i}.OK'))
                for i in range(8)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()  # at the deadline; the job threads still sleep
-    start = time.monotonic()
-    assert ask(h, '/block', 'b0.OK/x.OK').status == 503
-    assert time.monotonic() - start < 0.3 * SLOW
-    time.sleep(2.5)
-    assert ask(h, '/block', 'b0.OK/x.OK').status == 200
+    seconds = []
+    for _ in range(5):
+        start = time.monotonic()
+        assert ask(h, '/block', 'b0.OK/x.OK').status == 503
+        seconds.append(time.monotonic() - start)
+    assert min(seconds) < 0.5  # and not at the deadline
+    end = time.monotonic() + 30 * SLOW
+    while (status := ask(h, '/block', 'b0.OK/x.OK').status) != 200:
+        assert status == 503 and time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_a_worker_that_spins_is_ended_and_replaced(hub, upstream):
     h = hub(CONF.format(url=upstream.url), hub='watchdog 1s')
     h.allowed_alarms = True
     with pytest.raises(BROKEN + (TimeoutError,)):
-        ask(h, '/bad', 'p0.OK.spin', timeout=8)
-    end = time.monotonic() + 5 * SLOW
+        ask(h, '/bad', 'p0.OK.spin')
+    end = time.monotonic() + 60 * SLOW
     while True:
         try:
             assert fine(h) == 200
@@ -210,12 +220,9 @@ def test_a_client_that_leaves_ends_its_evaluation(hub, upstream, idp):
                         ('Content-Type', 'application/json'), ('Content-Length', '2')):
         c.http.putheader(name, value)
     c.http.endheaders(b'{}')
-    end = time.monotonic() + 5 * SLOW
-    while idp.count['/slow'] == 0:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    idp.wait_count('/slow', 1)
     c.close()
-    h.stop()  # would wait for what is in flight
+    h.stop(15)  # would wait for what is in flight
 
 
 # ---- what belongs to the process (row 135)
@@ -316,13 +323,15 @@ def test_a_reload_begins_with_an_empty_cache(hub, upstream):
     assert ask(h, '/notes', 'x').status == 401
 
 
-def test_a_request_ends_in_the_generation_in_which_it_began(hub, upstreams):  # row 188
+def test_a_request_ends_in_the_generation_in_which_it_began(hub, upstreams, idp):  # row 188
+    idp.documents['/slow'] = {}
+    idp.fault('/slow', delay=2)
     old, new = upstreams(), upstreams()
-    conf = 'provider p0 {{ module fault }}\nservice notes {{ path /notes; upstream {url}; auth required p0 }}'
+    conf = 'provider p0 {{ module fault; deadline 20s; ' + f'url {idp.issuer}/slow' + ' }}\nservice notes {{ path /notes; upstream {url}; auth required p0 }}'
     h, answers = hub(conf.format(url=old.url)), []
-    thread = threading.Thread(target=lambda: answers.append(ask(h, '/notes', 'p0.OK.delay~700').status))
+    thread = threading.Thread(target=lambda: answers.append(ask(h, '/notes', 'p0.OK.http').status))
     thread.start()
-    time.sleep(0.2)
+    idp.wait_count('/slow', 1)
     h.configure(conf.format(url=new.url).replace('auth required p0', 'auth required p0; account p0')
                 .replace('module fault', 'module fault; answer DENY'))
     h.reload()

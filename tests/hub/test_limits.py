@@ -104,7 +104,7 @@ def test_open_streams_are_counted_until_they_end(notes, upstream, what, workers)
     assert [s.status for s in streams] == [200] * 3
     assert limited(h.request('GET', '/notes', token=t))
     streams.pop().close()
-    end = time.monotonic() + 10 * SLOW
+    end = time.monotonic() + 60 * SLOW
     while (s := h.stream('GET', '/notes', token=t)).status == 429:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -121,7 +121,7 @@ def test_a_crashed_workers_streams_are_given_back(notes, upstream):
     assert h.request('GET', '/notes', token=t).status == 429
     state = json.loads(h.cli('status', '--json', check=True).stdout)
     os.kill(state['generations'][0]['workers'][0]['pid'], signal.SIGKILL)
-    end = time.monotonic() + 15 * SLOW
+    end = time.monotonic() + 60 * SLOW
     while True:
         try:
             s = h.stream('GET', '/notes', token=t)

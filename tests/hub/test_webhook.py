@@ -19,7 +19,7 @@ service notes {{ path /notes; upstream {url}; {stack}; {more} }}
 
 
 def wait_until(true):
-    end = time.monotonic() + 10 * SLOW
+    end = time.monotonic() + 60 * SLOW
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -5,6 +5,7 @@ The hub's clocks run ahead (support/preload.py), everything else is as shipped.
 MCPAUTH_OUTAGE_PEOPLE: how many are logged in."""
 
 import itertools
+import json
 import os
 import signal
 
@@ -107,11 +108,16 @@ def test_a_day_without_the_provider_is_noticed_by_nobody_who_is_logged_in(site, 
     assert len(hub.audit('grant_ended') + hub.audit('grant_replayed')) == 0
 
 
+def worker(hub):
+    generations = json.loads(hub.cli('status', '--json', check=True).stdout)['generations']
+    return next(w['pid'] for g in generations if g['state'] == 'serving' for w in g['workers'] if w['ready'])
+
+
 def test_a_restart_a_reload_and_a_crash_within_the_outage_are_not_noticed(site, preload, oidc):
     hub, log_in = site
     ann = log_in('ann')
     oidc.go_down()
-    for change in (hub.reload, lambda: (hub.stop(), hub.start()), lambda: os.kill(hub.processes()[-1], signal.SIGKILL)):
+    for change in (hub.reload, lambda: (hub.stop(), hub.start()), lambda: os.kill(worker(hub), signal.SIGKILL)):
         preload.advance(5 * HOUR)
         change()
         for _ in range(3):

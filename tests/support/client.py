@@ -49,7 +49,7 @@ def rpc(method, params=None, id=1):
 class Connection:
     """One kept-alive connection to ADDRESS: (host, port) or the path of a unix socket."""
 
-    def __init__(self, address, host, timeout=15):
+    def __init__(self, address, host, timeout=60):
         self.host = host
         if isinstance(address, str):
             self.http = http.client.HTTPConnection('localhost', timeout=timeout)

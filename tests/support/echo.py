@@ -42,7 +42,7 @@ class Echo:
         looks = iter(range(1, 10000))
         return self.wait(lambda s: s['headers'] - before['headers'] - next(looks) >= n)
 
-    def wait(self, condition, within=20):
+    def wait(self, condition, within=60):
         """Waits until CONDITION (stats) holds, and returns them."""
         end = time.monotonic() + within
         while True:
@@ -67,7 +67,7 @@ class Echo:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGUSR1)
         try:
-            status = self.process.wait(20)
+            status = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()

@@ -94,7 +94,7 @@ class Hub:
         line = [RUN, program, '-c', self.confdir, '--state-dir', self.statedir, '--control', self.control]
         return [str(word) for word in line]
 
-    def start(self, timeout=15, wait=True):
+    def start(self, timeout=60, wait=True):
         """Starts the daemon and waits until it serves."""
         self.port_file.unlink(missing_ok=True)
         with open(self.log_file, 'ab') as log:
@@ -105,7 +105,7 @@ class Hub:
             self.wait_ready(timeout)
         return self
 
-    def wait_ready(self, timeout=15):
+    def wait_ready(self, timeout=60):
         end = time.monotonic() + timeout * SLOW
         while not self.port_file.exists():
             if self.process.poll() is not None:
@@ -132,7 +132,7 @@ class Hub:
     def admin_port(self):
         return next(p for name, p in self.ports.items() if name.startswith('admin ') and p)
 
-    def stop(self, timeout=15):
+    def stop(self, timeout=60):
         """SIGTERM; asserts that it ends by itself, with status 0, leaving no process behind."""
         if self.process is None:
             return
@@ -145,7 +145,7 @@ class Hub:
             self._end_session(process.pid)
             process.wait()
             raise AssertionError(f'mcpauthd did not end in {timeout * SLOW:.0f} s:\n{self.log}') from None
-        left = self._end_session(process.pid)
+        left = self._end_session(process.pid, grace=20 * SLOW)
         assert status == 0, f'mcpauthd ended with {status}:\n{self.log}'
         assert not left, f'mcpauthd left processes behind: {left}\n{self.log}'
 
@@ -161,9 +161,9 @@ class Hub:
         return _session(self.process.pid) if self.process else []
 
     @staticmethod
-    def _end_session(sid):
-        """SIGKILL to what is still in the session; returns what there was after a short grace."""
-        end = time.monotonic() + 2
+    def _end_session(sid, grace=2):
+        """SIGKILL to what is still in the session; returns what there was after so many seconds."""
+        end = time.monotonic() + grace
         while (left := _session(sid)) and time.monotonic() < end:
             time.sleep(0.02)
         for pid in left:
@@ -187,7 +187,7 @@ class Hub:
 
     # the command line
 
-    def cli(self, *args, check=False, input=None, timeout=30):
+    def cli(self, *args, check=False, input=None, timeout=120):
         """Runs `./run mcpauth` for this hub; the completed process, output as text."""
         done = subprocess.run([*self.command('mcpauth'), *map(str, args)], input=input, text=True,
                               capture_output=True, env=self.env, timeout=timeout * SLOW)
@@ -215,10 +215,10 @@ class Hub:
         """Where PATH of the first listener really is (its Host differs from public_url)."""
         return f'http://127.0.0.1:{self.port}{path}'
 
-    def connect(self, address=None, timeout=15):
+    def connect(self, address=None, timeout=60):
         return Connection(address or ('127.0.0.1', self.port), self.host, timeout * SLOW)
 
-    def request(self, method, target, *, timeout=15, address=None, **kw):
+    def request(self, method, target, *, timeout=60, address=None, **kw):
         """One request on a connection of its own: see client.Connection.send."""
         with self.connect(address, timeout) as c:
             return c.request(method, target, **kw)
@@ -239,7 +239,7 @@ class Hub:
         """POSTs one JSON-RPC message to a service."""
         return self.request('POST', path, body=rpc(method, params, id), token=token, **kw)
 
-    def stream(self, method, target, *, timeout=15, address=None, **kw):
+    def stream(self, method, target, *, timeout=60, address=None, **kw):
         """A request whose answer is read while it arrives; close() leaves."""
         c = self.connect(address, timeout)
         kw.setdefault('headers', {'Accept': 'text/event-stream'} if kw.get('body') is None else {})
@@ -264,7 +264,7 @@ class Hub:
     def log(self):
         return self.log_file.read_text(errors='replace') if self.log_file.exists() else ''
 
-    def wait_log(self, pattern, timeout=30):
+    def wait_log(self, pattern, timeout=60):
         """Waits until a line of the log matches; returns the match."""
         return _until(lambda: re.search(pattern, self.log), timeout,
                       lambda: f'nothing in the log matches {pattern!r}:\n{self.log}')
@@ -277,7 +277,7 @@ class Hub:
         return [r for r in audit_records(whole) if event in (None, r.get('event')) and
                 all(r.get(k) == v for k, v in members.items())]
 
-    def wait_audit(self, event, n=1, timeout=30, **members):
+    def wait_audit(self, event, n=1, timeout=60, **members):
         """Waits until there are N such records; returns them."""
         return _until(lambda: len(found := self.audit(event, **members)) >= n and found, timeout,
                       lambda: f'{len(self.audit(event, **members))} {event} records, not {n}')

@@ -75,7 +75,7 @@ class MockIdp:
     def heal(self):
         self.faults.clear()
 
-    def wait_count(self, path, n, timeout=10):
+    def wait_count(self, path, n, timeout=60):
         """Waits until PATH has been asked for N times."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.count[path] >= n, timeout):

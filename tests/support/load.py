@@ -40,8 +40,8 @@ class _Clients:
         """One exchange; True when the connection may be used again."""
         began = time.monotonic()
         writer.write(self.request('POST', BODY))
-        status, headers = await asyncio.wait_for(self.head(reader), 20)
-        body = await asyncio.wait_for(reader.readexactly(int(headers['content-length'])), 20)
+        status, headers = await asyncio.wait_for(self.head(reader), 60)
+        body = await asyncio.wait_for(reader.readexactly(int(headers['content-length'])), 60)
         self.slowest = max(self.slowest, time.monotonic() - began)
         if status != 200 or not body:
             raise OSError(f'status {status}: {body[:200]!r}')
@@ -74,7 +74,7 @@ class _Clients:
             try:
                 reader, writer = await asyncio.open_connection('127.0.0.1', self.port)
                 writer.write(self.request('GET', accept='text/event-stream'))
-                status, headers = await asyncio.wait_for(self.head(reader), 20)
+                status, headers = await asyncio.wait_for(self.head(reader), 60)
                 if status != 200:
                     raise OSError(f'stream: status {status}')
                 whole = await self.chunks(reader)
@@ -132,7 +132,7 @@ class Load:
 
     def __exit__(self, *exc):
         self.stop.set()
-        if self.pipe.poll(60):
+        if self.pipe.poll(180):
             self.result = self.pipe.recv()
         self.process.join(10)
         if self.process.is_alive():

@@ -37,7 +37,7 @@ class Answer:
 class Raw:
     """One connection to ADDRESS: a (host, port) or the path of a unix socket."""
 
-    def __init__(self, address, timeout=10, tls=None, receive_buffer=None):
+    def __init__(self, address, timeout=60, tls=None, receive_buffer=None):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer:
@@ -154,7 +154,7 @@ class Raw:
             body = self.read_rest()
         return Answer(status, headers, body, raw, whole)
 
-    def ending(self, within=10.0):
+    def ending(self, within=60.0):
         """How the connection is: 'closed', 'reset', or 'open' after WITHIN seconds; what comes
         meanwhile is kept in .got."""
         end = time.monotonic() + within
@@ -189,7 +189,7 @@ def chunked(*pieces):
     return b''.join(b'%x\r\n%s\r\n' % (len(p), p) for p in pieces) + b'0\r\n\r\n'
 
 
-def exchange(address, data, timeout=10, tls=None):
+def exchange(address, data, timeout=60, tls=None):
     """One request on its own connection: the answer."""
     with Raw(address, timeout, tls) as c:
         c.send(data)

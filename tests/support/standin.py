@@ -148,7 +148,7 @@ class StandIn:
         with self.lock:
             return [rq for rq in self.requests if rq.path == path]
 
-    def wait_count(self, path, n, timeout=10):
+    def wait_count(self, path, n, timeout=60):
         """Waits until PATH has been asked for N times."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.count[path] >= n, timeout):
