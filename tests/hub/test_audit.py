@@ -145,12 +145,16 @@ def test_a_full_disk_is_503_and_nothing_is_forwarded_until_there_is_room_again(n
         answer = notes.call('/notes')
         assert answer.status == 503 and answer.headers['Retry-After']
     assert notes.request('GET', '/readyz').status == 503
+    assert notes.admin('/readyz').status == 503
+    assert notes.metrics()['mcpauth_audit_failing'] == 1
     assert notes.request('GET', '/health').status == 200
     assert len(upstream.requests) == before
     for pid in pids:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     _until(lambda: notes.call('/notes').status == 200, 60, lambda: notes.log)
     assert notes.request('GET', '/readyz').status == 200
+    assert notes.admin('/readyz').status == 200
+    assert notes.metrics()['mcpauth_audit_failing'] == 0
     [gap] = notes.wait_audit('audit_gap')
     assert gap['lost'] >= 3
     notes.stop()
