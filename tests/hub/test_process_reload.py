@@ -202,3 +202,37 @@ def test_reload_without_a_daemon_says_that_none_answers(hub):
     done = h.reload(check=False)
     assert done.returncode == 1
     assert 'no mcpauthd answers at' in done.stderr
+
+
+def mode_of(path):
+    return oct(path.stat().st_mode & 0o777)
+
+
+# row 146: whoever may connect to a unix socket is part of what a refused reload leaves alone
+def test_the_mode_of_a_unix_socket_changes_with_the_generation_and_not_before(hub, upstream):
+    h = hub(conf(upstream, 'notes'), hub='listen unix:{dir}/in.sock { mode 0600 }')
+    assert mode_of(h.dir / 'in.sock') == '0o600'
+    h.extra = 'listen unix:{dir}/in.sock { mode 0666 }'
+    h.configure('provider p { module fault; answer OK; on_start refuse }\n' + conf(upstream, 'notes') +
+                f'service more {{ path /more; upstream {upstream.url}; auth required p }}\n')
+    assert 'could not start' in h.reload(check=False).stderr
+    assert mode_of(h.dir / 'in.sock') == '0o600'
+    h.configure(conf(upstream, 'notes'))
+    h.reload()
+    assert mode_of(h.dir / 'in.sock') == '0o666'
+
+
+# the folder may be one in which others, too, may make files
+def test_what_stands_in_the_place_of_a_unix_socket_keeps_its_mode(hub, upstream):
+    h = hub(conf(upstream, 'notes'), hub='listen unix:{dir}/in.sock { mode 0600 }')
+    victim, sock = h.dir / 'victim', h.dir / 'in.sock'
+    victim.write_text('')
+    victim.chmod(0o600)
+    sock.unlink()
+    sock.symlink_to(victim)
+    h.extra = 'listen unix:{dir}/in.sock { mode 0666 }'
+    h.configure(conf(upstream, 'notes'))
+    done = h.reload(check=False)
+    assert mode_of(victim) == '0o600'
+    assert done.returncode == 1
+    assert re.search(r'00-hub\.conf:\d+:\d+: error: listen unix:.*there is something else at that path', done.stderr)

@@ -6,7 +6,9 @@ import pathlib
 import pwd
 import queue
 import re
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -251,6 +253,36 @@ def test_a_refused_reload_ends_reloading_too(hub, upstream):
         s.until('READY=1')
 
 
+def test_who_cannot_start_is_never_ready(hub):
+    h = hub('nonsense', start=False)
+    with notify_socket(h) as s:
+        with pytest.raises(HubFailed):
+            h.start()
+        assert not any('READY=1' in m for m in messages_until(s, 'STATUS=stopping'))
+
+
+def numbers_of(pid):
+    return sorted(int(f) for f in os.listdir(f'/proc/{pid}/fd'))
+
+
+def test_a_reload_for_which_no_process_can_be_made_ends_reloading_too(hub, upstream):
+    h = hub(conf(upstream), start=False)
+    with notify_socket(h) as s:
+        h.start()
+        messages_until(s, 'READY=1')
+        pid = h.process.pid
+        free = (n for n in range(1024) if n not in numbers_of(pid))
+        next(free)  # for its messages; the pair for a leader needs two
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (next(free), limits[1]))
+        os.kill(pid, signal.SIGHUP)
+        h.wait_log('cannot start a leader')
+        messages_until(s, 'RELOADING=1')
+        messages_until(s, 'READY=1')
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        h.reload()
+
+
 def test_the_watchdog_of_the_service_manager_is_fed(hub):
     h = hub('', start=False)
     h.env = {**h.env, 'WATCHDOG_USEC': '400000'}
@@ -424,6 +456,19 @@ def test_the_user_changes_at_a_restart_only(hub, upstream):
     done = h.reload(check=False)
     assert done.returncode == 1
     assert 'the user changes at a restart only' in done.stderr
+
+
+@root
+def test_a_reload_for_which_there_is_no_process_keeps_no_descriptor(hub, upstream):
+    h = as_user(hub, upstream)
+    pid = h.process.pid
+    forbid = ('import resource, sys; pid, what = int(sys.argv[1]), resource.RLIMIT_NPROC; '
+              'resource.prlimit(pid, what, (0, resource.prlimit(pid, what)[1]))')
+    before = numbers_of(pid)
+    subprocess.run([sys.executable, '-c', forbid, str(pid)], user=USER, group=pwd.getpwnam(USER).pw_gid, check=True)
+    for _ in range(3):
+        assert 'cannot start a leader' in h.reload(check=False).stderr
+    assert numbers_of(pid) == before
 
 
 @root
