@@ -51,10 +51,8 @@ static void load_now(struct master *m)
 {
   notify_reloading();
   notify_status("reloading");
-  if (master_load(m) < 0) {
-    notify_ready();
+  if (master_load(m) < 0)
     reload_done(m, RELOAD_FAILED, "cannot start a leader: see the log");
-  }
 }
 
 void reload_pace(struct timer *t)
