@@ -4,6 +4,7 @@
 #include "auth/hub_token.h"
 #include "oauth/client_auth.h"
 #include "oauth/json_text.h"
+#include "ops/log.h"
 #include "ops/shm.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -12,7 +13,8 @@ enum kind { KIND_NONE = 0, KIND_ACCESS, KIND_REFRESH };
 
 struct inspection {
   struct work work;
-  struct token_call *call; /* the loop's */
+  struct token_call *call; /* the loop's; NULL: the client has left */
+  struct str request_id, address;
   struct str token, client;
   bool revoke;
 
@@ -33,6 +35,7 @@ struct token_call {
   const struct oauth_client *client;
   struct client_auth_run *proof;
   struct store_task *task;
+  struct inspection *inspection; /* while there is a task */
 };
 
 /* ---- in the job thread */
@@ -110,11 +113,13 @@ static void unavailable(struct token_call *c)
   refuse(c, 503, "temporarily_unavailable", "The store cannot be asked now.");
 }
 
-static void record_revocation(struct token_call *c, const struct inspection *i)
+static void record_revocation(const struct inspection *i)
 {
-  struct buf b;
+  CLEANUP(buf_done) struct buf b;
   bool access = i->kind == KIND_ACCESS;
-  exchange_record_begin(c->x, &b);
+  buf_init(&b, LIMIT_AUDIT_RECORD);
+  buf_puts(&b, "\"endpoint\":\"revoke\"");
+  record_member(&b, "address", i->address);
   record_member(&b, "client", i->client);
   record_member(&b, "what", access ? STR("access_token") : STR("refresh_token"));
   if (i->grant.id.n)
@@ -123,20 +128,22 @@ static void record_revocation(struct token_call *c, const struct inspection *i)
     record_member(&b, "jti", i->access.jti);
   record_member(&b, "issuer", access ? i->access.issuer : i->grant.issuer);
   record_member(&b, "subject", access ? i->access.subject : i->grant.subject);
-  exchange_record(c->x, "token_revoked", &b);
+  if (b.failed || audit_put(i->work.oauth->o.audit, "token_revoked", i->request_id.p, buf_view(&b),
+                            NULL) < 0)
+    log_error("request %s: the record token_revoked could not be written", i->request_id.p);
 }
 
-/* What workers know of the person is of yesterday now; then it is acknowledged (row 187). */
-static void answer_revocation(struct token_call *c, const struct inspection *i)
+/* What workers know of the person is of yesterday now; then it is acknowledged (row 187), if
+ * somebody is still there. */
+static void note_revocation(const struct inspection *i)
 {
-  struct shm *shm = c->x->oauth->o.shm;
+  struct shm *shm = i->work.oauth->o.shm;
   bool access = i->kind == KIND_ACCESS;
   if (shm && (i->ended || i->again))
     shm_revoke(shm, access ? i->access.issuer : i->grant.issuer,
                access ? i->access.subject : i->grant.subject);
   if (i->ended)
-    record_revocation(c, i);
-  exchange_json(c->x, 200, STR("{}\n"));
+    record_revocation(i);
 }
 
 static void put_times(struct buf *b, const struct inspection *i)
@@ -196,14 +203,19 @@ static void inspected(void *arg, bool stored)
 {
   struct inspection *i = arg;
   struct token_call *c = i->call;
+  bool good = stored && i->work.result == STORE_OK;
+  if (good && i->revoke)
+    note_revocation(i);
+  if (c == NULL)
+    return;
   c->task = NULL;
-  if (!stored || i->work.result != STORE_OK) {
+  if (!good) {
     unavailable(c);
     return;
   }
   exchange_waited(c->x);
   if (i->revoke)
-    answer_revocation(c, i);
+    exchange_json(c->x, 200, STR("{}\n"));
   else
     answer_introspection(c, i);
 }
@@ -228,14 +240,17 @@ static void submit(struct token_call *c, struct str token)
     return;
   }
   i->call = c;
+  i->request_id = work_str(&i->work, str_of(c->x->rq->id));
+  i->address = work_str(&i->work, str_of(c->x->address));
   i->revoke = c->revoke;
   i->token = work_str(&i->work, token);
   i->client = work_str(&i->work, str_of(c->client->id));
   if (hub_token_read(&ours, token, &i->access, &reason) == 0)
     i->kind = KIND_ACCESS;
-  if (i->token.p && i->client.p)
+  if (i->token.p && i->client.p && i->request_id.p && i->address.p)
     c->task = store_submit(o->o.store, c->revoke ? STORE_WRITE : STORE_READ, inspect, inspected,
                            release, i);
+  c->inspection = c->task ? i : NULL;
   if (c->task)
     return;
   release(i);
@@ -262,8 +277,8 @@ static void cancel(void *arg)
 {
   struct token_call *c = arg;
   client_auth_cancel(c->proof);
-  if (c->task)
-    store_cancel(c->task);
+  if (c->task && !store_withdraw(c->task))
+    c->inspection->call = NULL;
 }
 
 static void run(struct oauth_exchange *x, bool revoke)

@@ -2,6 +2,7 @@
 #include "oauth/token.h"
 
 #include "oauth/json_text.h"
+#include "ops/log.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
 
@@ -45,20 +46,24 @@ void token_invalid_grant(struct token_run *r, const char *why)
   token_refuse(r, 400, "invalid_grant", "This code or token is not valid, or not any more.", why);
 }
 
-void token_record_replay(struct oauth_exchange *x, const char *what, const struct store_grant *g)
+void token_record_replay(struct oauth *o, struct str request_id, struct str address,
+                         const struct store_grant *g)
 {
-  struct buf b;
-  exchange_record_begin(x, &b);
-  record_member(&b, "what", str_of(what));
+  CLEANUP(buf_done) struct buf b;
+  buf_init(&b, LIMIT_AUDIT_RECORD);
+  buf_puts(&b, "\"endpoint\":\"token\"");
+  record_member(&b, "address", address);
+  record_member(&b, "what", STR("code"));
   record_member(&b, "grant", g->id);
   record_member(&b, "client", g->client);
   record_member(&b, "issuer", g->issuer);
   record_member(&b, "subject", g->subject);
   record_member(&b, "service", g->service);
-  exchange_record(x, "grant_replayed", &b);
+  if (b.failed || audit_put(o->o.audit, "grant_replayed", request_id.p, buf_view(&b), NULL) < 0)
+    log_error("the end of grant %.*s could not be recorded", STR_ARG(g->id));
   metric_add(METRIC_GRANTS_REPLAYED, 1);
-  if (x->oauth->o.shm)
-    shm_revoke(x->oauth->o.shm, g->issuer, g->subject);
+  if (o->o.shm)
+    shm_revoke(o->o.shm, g->issuer, g->subject);
 }
 
 /* ---- success */

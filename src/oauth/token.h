@@ -52,8 +52,9 @@ void token_refuse(struct token_run *r, int status, const char *error, const char
 void token_unavailable(struct token_run *r, const char *why);
 /* invalid_grant: the code or refresh token is of no use (any more). */
 void token_invalid_grant(struct token_run *r, const char *why);
-/* A grant has ended because somebody presented again what was used up. */
-void token_record_replay(struct oauth_exchange *x, const char *what, const struct store_grant *g);
+/* The grant has ended because somebody presented its code again. */
+void token_record_replay(struct oauth *o, struct str request_id, struct str address,
+                         const struct store_grant *g);
 
 /* The service of that name, if the client may use it; NULL. */
 const struct config_service *token_service(const struct token_run *r, struct str name);

@@ -12,7 +12,8 @@ enum { REFRESH_BYTES = 32, VERIFIER_LEAST = 43, VERIFIER_MOST = 128 };
 
 struct exchange_code {
   struct work work;
-  struct token_run *run; /* of the loop */
+  struct token_run *run; /* of the loop; NULL: the client has left */
+  struct str request_id, address;
   struct str code, client, redirect, challenge;
   struct str resource; /* the parameter; "" none */
   bool registered;     /* the client is one that may be forgotten while nobody uses it */
@@ -119,13 +120,17 @@ static void taken(void *arg, bool stored)
 {
   struct exchange_code *e = arg;
   struct token_run *r = e->run;
+  bool replayed = stored && e->work.result == STORE_USED;
+  if (replayed)
+    token_record_replay(e->work.oauth, e->request_id, e->address, &e->found.grant);
+  if (r == NULL)
+    return;
   r->task = NULL;
   if (!stored)
     token_unavailable(r, store_result_name(e->work.result));
-  else if (e->work.result == STORE_USED) {
-    token_record_replay(r->x, "code", &e->found.grant);
+  else if (replayed)
     token_invalid_grant(r, "the code was used before: what came of it has been revoked");
-  } else if (e->work.result != STORE_OK)
+  else if (e->work.result != STORE_OK)
     token_invalid_grant(r, store_result_name(e->work.result));
   else if (e->misfit)
     token_invalid_grant(r, e->misfit);
@@ -152,6 +157,8 @@ static struct exchange_code *prepare(struct token_run *r, struct str verifier)
   if (e == NULL)
     return NULL;
   e->run = r;
+  e->request_id = work_str(&e->work, str_of(r->x->rq->id));
+  e->address = work_str(&e->work, str_of(r->x->address));
   e->code = work_str(&e->work, params_get(&r->params, "code"));
   e->client = work_str(&e->work, str_of(r->client->id));
   e->redirect = work_str(&e->work, params_get(&r->params, "redirect_uri"));
@@ -161,7 +168,8 @@ static struct exchange_code *prepare(struct token_run *r, struct str verifier)
   e->registered = r->client->kind == CLIENT_REGISTERED;
   e->may_refresh = client_impl(r->client)->grants & GRANT_REFRESH;
   e->refresh_lifetime_s = o->o.config->oauth.refresh_token_lifetime_ms / 1000;
-  if (e->code.p && e->client.p && e->redirect.p && e->resource.p && e->challenge.p)
+  if (e->request_id.p && e->address.p && e->code.p && e->client.p && e->redirect.p &&
+      e->resource.p && e->challenge.p)
     return e;
   work_free(e);
   return NULL;
@@ -180,11 +188,20 @@ static void run(struct token_run *r)
   }
   struct exchange_code *e = prepare(r, verifier);
   r->task = e ? store_submit(r->x->oauth->o.store, STORE_WRITE, take, taken, work_free, e) : NULL;
+  r->own = r->task ? e : NULL;
   if (r->task)
     return;
   work_free(e);
   token_unavailable(r, "the store is busy");
 }
 
+/* What has begun may be ending a grant: that is recorded all the same. */
+static void cancel(struct token_run *r)
+{
+  struct exchange_code *e = r->own;
+  if (e && !store_withdraw(r->task))
+    e->run = NULL;
+}
+
 const struct token_grant token_code = {
-    .name = "authorization_code", .grant = GRANT_CODE, .run = run};
+    .name = "authorization_code", .grant = GRANT_CODE, .run = run, .cancel = cancel};

@@ -415,6 +415,14 @@ void store_cancel(struct store_task *t)
   finish(t);
 }
 
+bool store_withdraw(struct store_task *t)
+{
+  if (t->begun)
+    return false;
+  store_cancel(t);
+  return true;
+}
+
 int store_now(struct store *s, enum store_mode mode, store_work_fn *work, void *arg, struct err *e)
 {
   struct channel *c = mode == STORE_WRITE ? &s->writer : &s->reader;

@@ -77,6 +77,9 @@ struct store_task *store_submit(struct store *s, enum store_mode mode, store_wor
                                 store_done_fn *done, void (*release)(void *), void *arg);
 /* DONE will not be called; work that has begun is finished and kept, other work is released now. */
 void store_cancel(struct store_task *t);
+/* Whether it has not begun: then it is cancelled.  Else it goes on, and DONE will be called: for
+ * what must be said whoever is left to hear it. */
+bool store_withdraw(struct store_task *t);
 /* The same at once, for commands and tests: blocks.  -1 with E. */
 int store_now(struct store *s, enum store_mode mode, store_work_fn *work, void *arg, struct err *e);
 

@@ -5,11 +5,12 @@ import concurrent.futures
 import contextlib
 import sqlite3
 import time
+import urllib.parse
 
 import pytest
 
 from support.hub import SLOW
-from support.oauth import claims_of, error, good, refresh, revoke, tokens_of
+from support.oauth import claims_of, error, good, login, refresh, revoke, take, tokens_of
 from support.people import Person
 
 FRESH = 2.2  # the provider's last answer is older than the hub lets pass for fresh
@@ -220,6 +221,13 @@ def test_a_grant_that_the_operator_ended_is_over_at_once(hub_, upstream):  # row
 
 # ---- RFC 7009, RFC 7662
 
+def ended(hub):
+    """How many grants and single tokens, in the store."""
+    with contextlib.closing(sqlite3.connect(hub.statedir / 'store.db', timeout=20)) as db:
+        return db.execute('SELECT (SELECT count(*) FROM grants WHERE revoked_at > 0)'
+                          ' + (SELECT count(*) FROM mark)').fetchone()[0]
+
+
 def test_a_client_ends_a_login_with_its_refresh_token(hub_, upstream):  # row 113
     app, first = tokens_of(hub_)
     assert hub_.call('/notes', token=first['access_token']).status == 200
@@ -243,6 +251,36 @@ def test_another_clients_tokens_are_left_alone(hub_, upstream):  # row 113
         assert revoke(hub_, token, 'local').status == 200
     assert hub_.call('/notes', token=first['access_token']).status == 200
     assert refresh(hub_, first['refresh_token']).status == 200
+
+
+@pytest.mark.parametrize('what', ['refresh_token', 'access_token', 'code'])
+def test_what_ends_a_login_is_recorded_and_known_although_the_client_has_left(hub_, upstream, what):  # rows 90 and 187
+    """It leaves while the store is being written, which cannot be taken back."""
+    spare = tokens_of(hub_)[1]['refresh_token']
+    for _ in range(20):
+        app, code = login(hub_)
+        tokens = good(take(hub_, app, code))
+        grant = claims_of(tokens['access_token'])['grant']
+        assert hub_.call('/notes', token=tokens['access_token']).status == 200  # and that is remembered
+        before = ended(hub_)
+        with contextlib.closing(sqlite3.connect(hub_.statedir / 'store.db', timeout=20, isolation_level=None)) as db:
+            db.execute('BEGIN IMMEDIATE')
+            fields = {'client_id': 'app', 'token': tokens.get(what)} if what != 'code' else {
+                'client_id': 'app', 'grant_type': 'authorization_code', 'code': code,
+                'redirect_uri': app.redirect, 'code_verifier': app.verifier}
+            with pytest.raises(TimeoutError):  # it has begun when it leaves
+                hub_.request('POST', '/token' if what == 'code' else '/revoke', timeout=0.3,
+                             headers={'Content-Type': 'application/x-www-form-urlencoded'},
+                             body=urllib.parse.urlencode(fields).encode())
+            time.sleep(0.2)  # and it was noticed that nobody waits
+            db.execute('ROLLBACK')
+        spare = good(refresh(hub_, spare))['refresh_token']  # writes come one after the other
+        if ended(hub_) > before:
+            break  # else it had not begun: nothing has happened
+    assert ended(hub_) > before
+    assert hub_.call('/notes', token=tokens['access_token']).status == 401
+    record = hub_.wait_audit('grant_replayed' if what == 'code' else 'token_revoked', grant=grant)[0]
+    assert record['client'] == 'app' and record['address'] == '127.0.0.1'
 
 
 def test_what_cannot_be_read_is_not_acknowledged_as_revoked(hub_):
