@@ -58,12 +58,13 @@ static void answer_metrics(struct admin *a, struct http_request *rq)
     answer(rq, 200, PAGE_CONTENT_TYPE, buf_view(&page));
 }
 
-/* Ready is: a worker serves, the state and the store can be written, and we are not on our way out.
- */
+/* Ready is: a worker serves, the state, the store and the audit log can be written, and we are not
+ * on our way out. */
 static void answer_ready(struct admin *a, struct http_request *rq)
 {
   bool ready = !a->draining && (int64_t)shm_total(a->args->shm, METRIC_WORKERS) > 0 &&
                shm_total(a->args->shm, METRIC_STORE_FAILING) == 0 &&
+               shm_total(a->args->shm, METRIC_AUDIT_FAILING) == 0 &&
                access(a->args->config->state_dir, W_OK) == 0;
   answer_text(rq, ready ? 200 : 503, ready ? STR("ready\n") : STR("not ready\n"));
 }

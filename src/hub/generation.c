@@ -288,7 +288,13 @@ struct generation *generation_start(struct loop *l, uint64_t number,
   g->link = (struct watch){.fd = -1, .ready = link_ready};
   g->deadline.fire = deadline_passed;
   g->started_ms = clock_mono_ms();
-  if (link_pair(fds, e) < 0 || fork_leader(g, fds, lead, e) < 0) {
+  if (link_pair(fds, e) < 0) {
+    free(g);
+    return NULL;
+  }
+  if (fork_leader(g, fds, lead, e) < 0) {
+    close(fds[0]);
+    close(fds[1]);
     free(g);
     return NULL;
   }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "hub/notify.h"
+#include "ops/log.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 #include "util/safefile.h"
@@ -27,6 +28,7 @@ struct listener {
   int fd;
   bool systemd;
   uint64_t opened, wanted; /* by which generation, first and last */
+  uint32_t mode;           /* that WANTED wants; set when that one serves */
   dev_t device;            /* of a unix socket that we made */
   ino_t inode;
 };
@@ -131,13 +133,25 @@ static int bind_and_listen(int fd, struct listener *l, struct err *e)
   return 0;
 }
 
+/* Whoever may write in the folder may have put something else there, or a link. */
+static int find_file(const struct listener *l, struct stat *st, struct err *e)
+{
+  if (lstat(unix_path(&l->want), st) < 0)
+    return err_set(e, "listen %s: %s", l->want.text, strerror(errno));
+  if (!S_ISSOCK(st->st_mode) || (l->inode && (st->st_dev != l->device || st->st_ino != l->inode)))
+    return err_set(e, "listen %s: there is something else at that path now", l->want.text);
+  return 0;
+}
+
 /* The mode is set before anybody can connect usefully: bind ran under umask 077. */
-static int open_mode(struct listener *l, struct err *e)
+static int set_mode(struct listener *l, struct err *e)
 {
   struct stat st;
-  const char *path = unix_path(&l->want);
-  if (chmod(path, (mode_t)(l->want.mode & 0777)) < 0 || lstat(path, &st) < 0)
+  if (find_file(l, &st, e) < 0)
+    return -1;
+  if (fchmodat(AT_FDCWD, unix_path(&l->want), (mode_t)(l->mode & 0777), AT_SYMLINK_NOFOLLOW) < 0)
     return err_set(e, "listen %s: %s", l->want.text, strerror(errno));
+  l->want.mode = l->mode;
   l->device = st.st_dev;
   l->inode = st.st_ino;
   return 0;
@@ -151,7 +165,7 @@ static int open_socket(struct listener *l, struct err *e)
   AUTO_CLOSE int fd = socket(w->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
     return err_set(e, "listen %s: %s", w->text, strerror(errno));
-  if (bind_and_listen(fd, l, e) < 0 || (is_unix(w) && open_mode(l, e) < 0))
+  if (bind_and_listen(fd, l, e) < 0 || (is_unix(w) && set_mode(l, e) < 0))
     return -1;
   return steal_fd(&fd);
 }
@@ -164,6 +178,7 @@ static struct listener *open_listener(const struct link_listen *w, struct err *e
     return NULL;
   }
   l->want = *w;
+  l->mode = w->mode;
   l->systemd = w->address.ss_family == 0;
   l->fd = l->systemd ? notify_socket(w->systemd_name, e) : open_socket(l, e);
   if (l->fd < 0) {
@@ -195,10 +210,11 @@ int listeners_get(struct listeners *ls, const struct link_listen *want, uint64_t
     l->opened = generation;
     l->next = ls->first;
     ls->first = l;
-  } else if (is_unix(want) && l->want.mode != want->mode) {
-    l->want.mode = want->mode;
-    if (open_mode(l, e) < 0)
+  } else {
+    struct stat st;
+    if (is_unix(want) && l->want.mode != want->mode && find_file(l, &st, e) < 0)
       return -1;
+    l->mode = want->mode;
   }
   l->want.order = want->order;
   l->wanted = generation;
@@ -258,12 +274,18 @@ static bool every(const struct listener *l, uint64_t generation)
 
 void listeners_commit(struct listeners *ls, uint64_t generation)
 {
+  struct err e = {""};
   close_those(ls, not_wanted, generation);
+  for (struct listener *l = ls->first; l; l = l->next)
+    if (is_unix(&l->want) && l->mode != l->want.mode && set_mode(l, &e) < 0)
+      log_error("%s", e.text);
 }
 
 void listeners_abandon(struct listeners *ls, uint64_t generation)
 {
   close_those(ls, opened_by, generation);
+  for (struct listener *l = ls->first; l; l = l->next)
+    l->mode = l->want.mode;
 }
 
 void listeners_end(struct listeners *ls)
@@ -311,6 +333,7 @@ int listeners_restore(struct listeners *ls, const struct handover *h)
                            .systemd = from->systemd,
                            .opened = from->opened,
                            .wanted = from->wanted,
+                           .mode = from->want.mode,
                            .device = from->device,
                            .inode = from->inode};
     ls->first = l;

@@ -248,7 +248,9 @@ static void on_failed(void *self, struct generation *g, const char *text)
   m->loading = NULL;
   listeners_abandon(m->listeners, g->number);
   master_log_lines(str_of(text));
-  notify_ready();
+  if (m->started_once) /* who never served is not ready by failing: `systemctl start` would be told
+                          so */
+    notify_ready();
   if (m->serving) {
     log_error("the new configuration was refused; generation %llu goes on",
               (unsigned long long)m->serving->number);

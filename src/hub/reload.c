@@ -51,8 +51,10 @@ static void load_now(struct master *m)
 {
   notify_reloading();
   notify_status("reloading");
-  if (master_load(m) < 0)
+  if (master_load(m) < 0) {
+    notify_ready();
     reload_done(m, RELOAD_FAILED, "cannot start a leader: see the log");
+  }
 }
 
 void reload_pace(struct timer *t)

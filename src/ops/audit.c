@@ -213,6 +213,14 @@ bool audit_healthy(const struct audit *a)
   return !a->gap.open && audit_sync_healthy(a->sync);
 }
 
+/* Readiness of other processes reads it.  Who has no loop decides nothing, and tries again only
+ * with its next record. */
+void audit_show_health(const struct audit *a)
+{
+  if (a->loop)
+    metric_set(METRIC_AUDIT_FAILING, !audit_healthy(a));
+}
+
 void audit_fail(struct audit *a, uint64_t lost, const struct err *why)
 {
   if (!a->gap.open) {
@@ -223,6 +231,7 @@ void audit_fail(struct audit *a, uint64_t lost, const struct err *why)
   metric_add(METRIC_AUDIT_FAILURES, lost);
   if (a->loop && !a->closing && loop_timer_set(a->loop, &a->probe_timer, AUDIT_PROBE_MS) < 0)
     log_error("out of memory for the timer that tries the audit log again");
+  audit_show_health(a);
 }
 
 /* A record of the writer itself, in front of the queued ones. */
@@ -304,6 +313,7 @@ static int write_out(struct audit *a, const struct audit_head *head, struct err 
     log_warn("audit: writing works again; %llu records are missing",
              (unsigned long long)a->gap.lost);
   a->gap.open = false;
+  audit_show_health(a);
   audit_sync_dirty(a->sync);
   return 0;
 }

@@ -80,6 +80,7 @@ struct audit {
 
 /* audit.c */
 void audit_flush(struct audit *a);
+void audit_show_health(const struct audit *a);
 void audit_fail(struct audit *a, uint64_t lost, const struct err *why);
 void audit_tell(struct audit *a);
 void audit_time(struct audit *a, char out[32]);

@@ -58,6 +58,7 @@ static void sync_ended(struct audit_sync *s, int error)
   struct audit *a = s->audit;
   if (error == 0) {
     s->failed = false;
+    audit_show_health(a);
     audit_tickets_move(&a->good, &s->syncing);
     return;
   }

@@ -75,6 +75,8 @@
   X(METRIC_STORE_WAITING, gauge, "mcpauth_store_waiting", "", "Pieces of work for the store")      \
   X(METRIC_STORE_FAILING, gauge, "mcpauth_store_failing", "",                                      \
     "Workers whose store cannot be read or written")                                               \
+  X(METRIC_AUDIT_FAILING, gauge, "mcpauth_audit_failing", "",                                      \
+    "Workers that cannot write audit records")                                                     \
   X(METRIC_RELOADS, counter, "mcpauth_reloads_total", "result=\"ok\"", "Reloads")                  \
   X(METRIC_RELOADS_FAILED, counter, "mcpauth_reloads_total", "result=\"failed\"", "Reloads")       \
   X(METRIC_WORKERS, gauge, "mcpauth_workers", "", "Workers that serve")                            \
