@@ -172,12 +172,12 @@ static void accept_token(struct hub_token_run *r)
   principal_unref(a.who);
 }
 
-static bool configured_client(const struct config *c, struct str id)
+static const struct config_client *configured_client(const struct config *c, struct str id)
 {
   for (size_t i = 0; i < c->n_clients; i++)
     if (str_is(id, c->clients[i].name))
-      return c->clients[i].grants & GRANT_CLIENT_CREDENTIALS;
-  return false;
+      return &c->clients[i];
+  return NULL;
 }
 
 /* A client's own token has no grant, and names the line `clients`; any other has one. */
@@ -185,10 +185,13 @@ static const char *kind_misfit(const struct hub_token_run *r)
 {
   const struct hub_token *t = &r->token;
   bool own = config_is_clients(r->provider);
+  const struct config_client *c = configured_client(r->tokens->config, t->client);
   if (own != (t->grant.n == 0))
     return "hub token: of another kind than its line";
-  if (own && (!str_eq(t->subject, t->client) || !configured_client(r->tokens->config, t->client)))
+  if (own && (!str_eq(t->subject, t->client) || !c || !(c->grants & GRANT_CLIENT_CREDENTIALS)))
     return "hub token: the client is not configured any more";
+  if (!config_client_serves(c, r->service))
+    return "hub token: the client may not use this service any more";
   return NULL;
 }
 

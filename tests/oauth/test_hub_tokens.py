@@ -146,6 +146,18 @@ def test_a_client_that_was_taken_out_gets_in_no_more(mixed):  # row 190
     assert hub.call('/notes', token=token).status == 401
 
 
+@pytest.mark.parametrize('client', ['app', 'robot'])
+def test_a_client_from_which_the_service_was_taken_gets_in_no_more(mixed, client):  # row 190
+    hub = mixed()
+    token = user_token(hub) if client == 'app' else own_token(hub).json()['access_token']
+    assert hub.call('/notes', token=token).status == 200
+    text = mixed.text(STACK).replace('secret env:ROBOT; service notes', 'secret env:ROBOT')
+    hub.configure(text.replace(f'client {client} {{', f'client {client} {{ service more;'))
+    hub.reload()
+    answer = hub.call('/notes', token=token)
+    assert answer.status == 401 and 'invalid_token' in answer.challenge
+
+
 @pytest.mark.parametrize('bend', ['signature', 'claims', 'alg', 'typ', 'kid'])
 def test_a_bent_token_is_401(mixed, bend):  # row 1
     hub = mixed()
