@@ -191,6 +191,8 @@ static bool go_on(struct assertion *a, const json_t *claims)
     token_invalid_grant(r, "the assertion is for another client");
   else if (jti.n == 0 || jti.n > LIMIT_CLIENT)
     token_invalid_grant(r, "the assertion has no jti");
+  else if (json_object_get(claims, "scope") && json_str(claims, "scope").p == NULL)
+    token_invalid_grant(r, "the scope of the assertion is no text");
   else if ((a->service = service_of(r, claims)) == NULL ||
            !config_find_line(a->service, str_of(a->issuer->provider->name)))
     token_invalid_grant(r, "the assertion is for no service that it could open");

@@ -89,6 +89,12 @@ def test_scopes_are_those_that_assertion_and_person_allow(enterprise):  # row 11
     assert good(exchange(enterprise, text, scope='notes:admin'))['scope'] == 'notes:admin'
 
 
+@pytest.mark.parametrize('scope', [['notes:read'], 1, {}])
+def test_scopes_that_are_no_text_are_not_taken_for_no_bound(enterprise, scope):  # row 117
+    assert error(exchange(enterprise, assertion(enterprise, role='admin', scope=scope),
+                          scope='notes:admin')) == 'invalid_grant'
+
+
 def test_another_client_or_grant_type_is_refused(enterprise):
     assert error(exchange(enterprise, assertion(enterprise), 'other')) == 'unauthorized_client'
 
