@@ -128,8 +128,8 @@ static void record_revocation(const struct inspection *i)
     record_member(&b, "jti", i->access.jti);
   record_member(&b, "issuer", access ? i->access.issuer : i->grant.issuer);
   record_member(&b, "subject", access ? i->access.subject : i->grant.subject);
-  if (b.failed || audit_put(i->work.oauth->o.audit, "token_revoked", i->request_id.p, buf_view(&b),
-                            NULL) < 0)
+  if (b.failed ||
+      audit_put(i->work.oauth->o.audit, "token_revoked", i->request_id.p, buf_view(&b), NULL) < 0)
     log_error("request %s: the record token_revoked could not be written", i->request_id.p);
 }
 
