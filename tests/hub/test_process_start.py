@@ -255,10 +255,10 @@ def test_a_refused_reload_ends_reloading_too(hub, upstream):
 
 def test_who_cannot_start_is_never_ready(hub):
     h = hub('nonsense', start=False)
-    with notify_socket(h) as s:
+    with Manager(h) as s:
         with pytest.raises(HubFailed):
             h.start()
-        assert not any('READY=1' in m for m in messages_until(s, 'STATUS=stopping'))
+        assert s.said.get(timeout=30 * SLOW)[0] == 'STOPPING=1'
 
 
 def numbers_of(pid):
@@ -267,9 +267,9 @@ def numbers_of(pid):
 
 def test_a_reload_for_which_no_process_can_be_made_ends_reloading_too(hub, upstream):
     h = hub(conf(upstream), start=False)
-    with notify_socket(h) as s:
+    with Manager(h) as s:
         h.start()
-        messages_until(s, 'READY=1')
+        s.until('READY=1')
         pid = h.process.pid
         free = (n for n in range(1024) if n not in numbers_of(pid))
         next(free)  # for its messages; the pair for a leader needs two
@@ -277,8 +277,8 @@ def test_a_reload_for_which_no_process_can_be_made_ends_reloading_too(hub, upstr
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (next(free), limits[1]))
         os.kill(pid, signal.SIGHUP)
         h.wait_log('cannot start a leader')
-        messages_until(s, 'RELOADING=1')
-        messages_until(s, 'READY=1')
+        s.until('RELOADING=1')
+        s.until('READY=1')
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         h.reload()
 
