@@ -24,6 +24,18 @@ static int restart(struct arrival *v, bool again, struct str *ret_path, const ch
                                                     : consent_next(v->x, &t, ret_path, ret_cookie);
 }
 
+void callback_refused(struct arrival *v, int status, const char *why)
+{
+  struct buf b;
+  exchange_refused_begin(v->x, status, why, &b);
+  authorize_record(&b, &v->t);
+  if (v->who) {
+    record_member(&b, "issuer", str_of(v->who->issuer));
+    record_member(&b, "subject", str_of(v->who->subject));
+  }
+  exchange_refused_end(v->x, &b);
+}
+
 void callback_error(struct arrival *v, const struct arrival_error *e)
 {
   struct str again = {NULL, 0};
@@ -35,6 +47,7 @@ void callback_error(struct arrival *v, const struct arrival_error *e)
   metric_add(METRIC_LOGINS_FAILED, 1);
   if (v->t.id.n && restart(v, e->another, &again, &cookie) < 0)
     again = (struct str){NULL, 0};
+  callback_refused(v, e->status, e->record);
   page_error(v->x, &(struct page_error){.status = e->status,
                                         .title = e->title,
                                         .why = e->why,
@@ -44,7 +57,6 @@ void callback_error(struct arrival *v, const struct arrival_error *e)
                                         .back = answer_url(v->x->oauth, &an, v->x->rq->arena),
                                         .again = again,
                                         .another = e->another,
-                                        .record = e->record,
                                         .cookie = {cookie, str_of(cookie).n}});
 }
 
@@ -90,7 +102,7 @@ static void provider_error(struct arrival *v, struct str error)
   if (str_is(error, "access_denied")) {
     const struct http_header gone = {
         STR("Set-Cookie"), str_of(transaction_uncookie(v->x->oauth, &v->t, v->x->rq->arena))};
-    exchange_refused(v->x, 403, "the provider answered access_denied");
+    callback_refused(v, 403, "the provider answered access_denied");
     answer_send(v->x, &no, &gone, gone.value.n ? 1 : 0);
     return;
   }

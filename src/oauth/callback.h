@@ -45,5 +45,7 @@ struct arrival_error {
 void callback_error(struct arrival *v, const struct arrival_error *e);
 /* The same for what is ours. */
 void callback_ours(struct arrival *v, int status, const char *record);
+/* Records that the login ends here: whose application it was for which service, and who it was. */
+void callback_refused(struct arrival *v, int status, const char *why);
 
 #endif

@@ -415,7 +415,7 @@ void callback_finish(struct arrival *v, const struct login_outcome *o)
     return;
   }
   if (!same_person(v)) {
-    exchange_refused(v->x, 200, "somebody else has signed in than the one who is remembered");
+    callback_refused(v, 200, "somebody else has signed in than the one who is remembered");
     ask_again(v);
     return;
   }

@@ -120,14 +120,24 @@ void exchange_record_step(struct oauth_exchange *x, const char *event, struct bu
   buf_done(b);
 }
 
+void exchange_refused_begin(struct oauth_exchange *x, int status, const char *why, struct buf *b)
+{
+  exchange_record_begin(x, b);
+  record_member(b, "http", x->rq->method);
+  buf_printf(b, ",\"status\":%d", status);
+  record_member(b, "why", str_of(why));
+}
+
+void exchange_refused_end(struct oauth_exchange *x, struct buf *b)
+{
+  if (!b->failed)
+    audit_refused(x->oauth->o.audit, x->rq->id, buf_view(b));
+  buf_done(b);
+}
+
 void exchange_refused(struct oauth_exchange *x, int status, const char *why)
 {
   struct buf b;
-  exchange_record_begin(x, &b);
-  record_member(&b, "http", x->rq->method);
-  buf_printf(&b, ",\"status\":%d", status);
-  record_member(&b, "why", str_of(why));
-  if (!b.failed)
-    audit_refused(x->oauth->o.audit, x->rq->id, buf_view(&b));
-  buf_done(&b);
+  exchange_refused_begin(x, status, why, &b);
+  exchange_refused_end(x, &b);
 }

@@ -103,5 +103,8 @@ void exchange_record(struct oauth_exchange *x, const char *event, struct buf *b)
 void exchange_record_step(struct oauth_exchange *x, const char *event, struct buf *b);
 /* A refusal before anybody was authenticated: recorded up to a rate (audit_refused). */
 void exchange_refused(struct oauth_exchange *x, int status, const char *why);
+/* The same with more members between. */
+void exchange_refused_begin(struct oauth_exchange *x, int status, const char *why, struct buf *b);
+void exchange_refused_end(struct oauth_exchange *x, struct buf *b);
 
 #endif

@@ -215,6 +215,7 @@ def test_a_refusal_is_a_page_with_both_ways_on(told, words, status, error):
     assert page.link('again').startswith('/consent/next?') and not hub.audit('login')
     refused = hub.wait_audit('refused')[-1]
     assert refused['endpoint'] == 'callback' and refused['status'] == status
+    assert (refused['client'], refused['service'], refused['provider']) == ('app', 'notes', 'corp')
 
 
 def test_after_a_refusal_another_account_can_sign_in(told):
