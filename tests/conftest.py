@@ -3,6 +3,7 @@ a secret leak, was a server contacted that must never be?"""
 
 import os
 import pathlib
+import resource
 import sys
 
 import pytest
@@ -19,6 +20,13 @@ from support.standin_google import StandInGoogle  # noqa: E402
 from support.standin_oidc import StandInOidc  # noqa: E402
 from support.standin_workos import StandInWorkOS  # noqa: E402
 from support.upstream import Canary, MockUpstream  # noqa: E402
+
+
+def pytest_configure():
+    """A thousand connections here and in a hub, where that many descriptors are allowed on demand only."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < 4096:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard == resource.RLIM_INFINITY else min(4096, hard), hard))
 
 
 def pytest_terminal_summary(terminalreporter):

