@@ -16,7 +16,8 @@ struct clients {
   enum store_result result;
   unsigned grants;
   struct store_grant *ended; /* whose they were */
-  size_t n_ended;
+  size_t n_ended, room;
+  bool no_memory;
 };
 
 /* ---- list */
@@ -75,22 +76,30 @@ static int approve_work(void *arg, struct store_db *db)
 static void note(void *arg, const struct store_grant *g)
 {
   struct clients *x = arg;
-  struct store_grant *list = arena_array(x->arena, x->n_ended + 1, sizeof *list);
-  if (list == NULL)
-    return;
-  if (x->n_ended)
-    memcpy(list, x->ended, x->n_ended * sizeof *list);
-  x->ended = list;
-  list[x->n_ended++] = (struct store_grant){.id = arena_str(x->arena, g->id),
-                                            .issuer = arena_str(x->arena, g->issuer),
-                                            .subject = arena_str(x->arena, g->subject)};
+  if (x->n_ended == x->room) {
+    size_t room = x->room ? 2 * x->room : 64;
+    struct store_grant *bigger = arena_array(x->arena, room, sizeof *bigger);
+    if (bigger == NULL) {
+      x->no_memory = true;
+      return;
+    }
+    if (x->n_ended)
+      memcpy(bigger, x->ended, x->n_ended * sizeof *bigger);
+    x->ended = bigger;
+    x->room = room;
+  }
+  struct store_grant *copy = &x->ended[x->n_ended++];
+  *copy = (struct store_grant){.id = arena_str(x->arena, g->id),
+                               .issuer = arena_str(x->arena, g->issuer),
+                               .subject = arena_str(x->arena, g->subject)};
+  x->no_memory = x->no_memory || !copy->id.p || !copy->issuer.p || !copy->subject.p;
 }
 
 static int remove_work(void *arg, struct store_db *db)
 {
   struct clients *x = arg;
   struct store_grant_filter f = {.client = x->id};
-  if (store_grant_each(db, &f, note, x) != STORE_OK)
+  if (store_grant_each(db, &f, note, x) != STORE_OK || x->no_memory)
     return -1;
   x->result = store_client_remove(db, x->id, &x->grants);
   return x->result == STORE_FAILED ? -1 : 0;

@@ -1,13 +1,15 @@
 """mcpauth grants: what the operator sees of logins, and that ending one is at once. Rows 187, 192."""
 
+import contextlib
 import http.client
 import json
+import sqlite3
 import threading
 
 import pytest
 
 from support.hub import SLOW
-from support.oauth import claims_of, error, good, refresh, tokens_of
+from support.oauth import claims_of, error, good, refresh, register, tokens_of
 
 
 @pytest.fixture
@@ -44,6 +46,21 @@ def test_a_revoked_grant_is_out_at_once(hub_):
         assert hub_.wait_audit('grant_revoked', grant=grant['id'])[0]['subject'] == 'u-1001'
         assert error(refresh(hub_, tokens['refresh_token'])) == 'invalid_grant'
     assert grants(hub_) == [] and len(grants(hub_, '--all')) == 5
+
+
+def test_a_client_that_is_removed_takes_all_its_logins_with_it_however_many(login_hub):
+    """row 187"""
+    hub = login_hub()
+    client = register(hub)
+    tokens_of(hub, client)
+    columns = ('id subject issuer provider client client_name service scopes principal key created_at used_at checked_at'
+               ' expires_at revoked_at why idle_at').split()
+    with contextlib.closing(sqlite3.connect(hub.statedir / 'store.db', timeout=20)) as db, db:
+        db.execute('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1999)'
+                   f" INSERT INTO grants ({', '.join(columns)})"
+                   f" SELECT id || i, subject || i, {', '.join(columns[2:])} FROM grants, n")
+    assert hub.cli('clients', 'remove', client, check=True).stdout == 'removed, with 2000 grants\n'
+    assert len({r['subject'] for r in hub.wait_audit('grant_revoked', n=2000)}) == 2000
 
 
 def test_all_of_one_person_end_and_nobody_elses(hub_, oidc):
