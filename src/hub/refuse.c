@@ -57,7 +57,7 @@ void refuse_later(struct exchange *x, int64_t wait_ms)
 void refuse_rpc(struct exchange *x, int status, int code, const char *message, const char *data)
 {
   struct buf b;
-  buf_init(&b, 4 * LIMIT_ITEM + LIMIT_RPC_ID + 1024);
+  buf_init(&b, 8 * LIMIT_ITEM + LIMIT_RPC_ID + 1024); /* escaped, a byte may become six */
   buf_puts(&b, "{\"jsonrpc\":\"2.0\",\"id\":");
   buf_str(&b, x->gate.id.p ? x->gate.id : STR("null"));
   buf_printf(&b, ",\"error\":{\"code\":%d,\"message\":", code);

@@ -94,6 +94,13 @@ def test_a_hidden_item_is_answered_as_an_unknown_one(notes, upstream, method, pa
     assert upstream.requests == []
 
 
+def test_a_hidden_item_whose_name_must_be_escaped_is_named_all_the_same(notes):
+    """row 72: every byte of the name becomes six"""
+    name = '\x01' * 4096
+    r = notes('method tools/call hide;').call('/notes', 'tools/call', {'name': name}, token=token())
+    assert r.json()['error'] == {'code': -32602, 'message': 'Unknown tool: ' + name}
+
+
 def test_a_hidden_resource_is_invalid_params_in_the_modern_era(notes, upstream):
     version = '2026-07-28'
     params = {'uri': 'file:///x', '_meta': {'io.modelcontextprotocol/protocolVersion': version}}
