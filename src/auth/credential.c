@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "util/base64url.h"
 #include "util/limits.h"
 
 /* RFC 6750 section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=" */
@@ -176,10 +177,35 @@ static bool takes_credential(const struct config_service *service, struct str na
   return false;
 }
 
+/* Browsers leave some characters of a query as they are that no URL can hold, and a '%' that begins
+ * no escape. */
+static bool must_escape(struct str s, size_t i)
+{
+  if (s.p[i] != '%')
+    return strchr("\"<>\\^`{|}", s.p[i]) != NULL;
+  return i + 2 >= s.n || hex_digit(s.p[i + 1]) < 0 || hex_digit(s.p[i + 2]) < 0;
+}
+
+static size_t put_pair(char *out, struct str pair)
+{
+  static const char digits[] = "0123456789ABCDEF";
+  size_t n = 0;
+  for (size_t i = 0; i < pair.n; i++) {
+    unsigned char c = (unsigned char)pair.p[i];
+    bool escaped = must_escape(pair, i);
+    out[n++] = escaped ? '%' : (char)c;
+    if (escaped) {
+      out[n++] = digits[c >> 4];
+      out[n++] = digits[c & 15];
+    }
+  }
+  return n;
+}
+
 struct str credential_forward_query(const struct config_service *service, struct str query,
                                     struct arena *arena)
 {
-  char *out = service->forward_query.n && query.n ? arena_alloc(arena, query.n + 1) : NULL;
+  char *out = service->forward_query.n && query.n ? arena_alloc(arena, 3 * query.n + 1) : NULL;
   size_t n = 0;
   if (out == NULL)
     return (struct str){NULL, 0};
@@ -189,8 +215,7 @@ struct str credential_forward_query(const struct config_service *service, struct
       continue;
     if (n)
       out[n++] = '&';
-    for (size_t i = 0; i < pair.n; i++)
-      out[n++] = pair.p[i];
+    n += put_pair(out + n, pair);
   }
   return (struct str){out, n};
 }

@@ -22,9 +22,9 @@ enum credential_status credential_find(const struct config_service *service,
                                        struct str query, struct arena *arena,
                                        struct mcpauth_credential *ret);
 
-/* What of QUERY goes to the upstream: the parameters that forward_query lists, as they were and in
- * their order, but never one that the service takes credentials from.  Empty when nothing is left;
- * in ARENA. */
+/* What of QUERY goes to the upstream: the parameters that forward_query lists, as they were (what
+ * no URL can hold escaped) and in their order, but never one that the service takes credentials
+ * from.  Empty when nothing is left; in ARENA. */
 struct str credential_forward_query(const struct config_service *service, struct str query,
                                     struct arena *arena);
 

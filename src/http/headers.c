@@ -93,21 +93,13 @@ static bool ours_alone(struct str name)
   return false;
 }
 
-static bool ascii(struct str s)
-{
-  for (size_t i = 0; i < s.n; i++)
-    if ((unsigned char)s.p[i] >= 0x80)
-      return false;
-  return true;
-}
-
 int header_sendable(const struct http_header *h, struct err *e)
 {
   if (!header_token(h->name))
     return err_set(e, "the name of a header field is not a token");
   if (ours_alone(h->name))
     return err_set(e, "header field '%.*s' cannot be sent", STR_ARG(str_slice(h->name, 0, 64)));
-  if (!header_value(h->value) || !ascii(h->value))
+  if (!header_value(h->value) || !str_ascii(h->value))
     return err_set(e, "header field '%.*s' has control or non-ASCII bytes",
                    STR_ARG(str_slice(h->name, 0, 64)));
   return 0;

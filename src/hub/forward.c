@@ -56,6 +56,17 @@ static bool request_header(const struct config_service *s, struct str name)
   return mcp_header(name) || listed(&s->forward_header, name);
 }
 
+/* Upstream requests are ASCII (row 44); a caller whose own words are not is told so. */
+bool forward_sendable(const struct exchange *x)
+{
+  for (size_t i = 0; i < x->rq->n_headers; i++) {
+    const struct http_header *h = &x->rq->headers[i];
+    if (!str_ascii(h->value) && request_header(x->service->config, h->name))
+      return false;
+  }
+  return true;
+}
+
 /* Whether the client's Connection names the field: then it was for this hop only (row 43).  The
  * type of the body is not: the upstream reads the body as what it was judged to be here (row 54).
  */

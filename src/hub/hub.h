@@ -284,6 +284,8 @@ struct str filter_whole(struct exchange *x, struct str reply);
 /* ---- forward.c, stream.c */
 
 void forward(struct exchange *x);
+/* Whether the header fields that would be passed on can be. */
+bool forward_sendable(const struct exchange *x);
 void forward_drained(struct exchange *x);
 void forward_stop(struct exchange *x);
 /* A reply that has begun cannot go on, and has no end that the client could take for one. */

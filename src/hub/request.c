@@ -160,7 +160,7 @@ static void refuse_early(struct exchange *x, int status, const char *error, cons
   refuse(x, status, error, why);
 }
 
-/* Method, type and size: what needs no credential to be wrong.  false: refused. */
+/* Method, type, size and bytes: what needs no credential to be wrong.  false: refused. */
 static bool acceptable(struct exchange *x)
 {
   const struct http_request *rq = x->rq;
@@ -171,6 +171,9 @@ static bool acceptable(struct exchange *x)
     refuse_early(x, 415, "unsupported_media_type", "The body must be application/json in UTF-8.");
   else if (rq->content_length > (int64_t)x->service->config->max_body)
     refuse_early(x, 413, "content_too_large", "The body is larger than this service takes.");
+  else if (!forward_sendable(x))
+    refuse_early(x, 400, "invalid_request",
+                 "A header field that the service would be sent has bytes that are not ASCII.");
   else
     return true;
   return false;

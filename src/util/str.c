@@ -185,6 +185,14 @@ const char *str_nearest(struct str word, const char *const *names, size_t n)
 
 /* Eight bytes at a time: the top bit of each byte of the sum tells.  Bytes from 0x80 on hide in
  * their own top bit. */
+bool str_ascii(struct str a)
+{
+  unsigned char all = 0;
+  for (size_t i = 0; i < a.n; i++)
+    all |= (unsigned char)a.p[i];
+  return all < 0x80;
+}
+
 bool str_plain(struct str a)
 {
   const uint64_t ones = 0x0101010101010101u, top = 0x80 * ones;

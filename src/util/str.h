@@ -41,6 +41,8 @@ struct str str_trim(struct str a);
 bool str_u64(struct str a, uint64_t max, uint64_t *ret);
 /* Whether A is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool str_utf8(struct str a);
+/* Whether A has no byte above 0x7f. */
+bool str_ascii(struct str a);
 /* Whether A has no control bytes (below 0x20, or 0x7f). */
 bool str_plain(struct str a);
 /* The nearest of the N words in NAMES by edit distance, or NULL when none is close enough to be

@@ -192,6 +192,22 @@ def test_the_query_is_sent_on_only_as_listed(notes, upstream):
     assert upstream.last.target == '/mcp'
 
 
+def test_what_a_browser_leaves_in_a_query_is_escaped_for_the_upstream(notes, upstream):
+    h = notes('forward_query tenant;')
+    assert post(h, path='/notes?tenant=a|b{"c"}<%7c%7>^`%').status == 200
+    assert upstream.last.target == '/mcp?tenant=a%7Cb%7B%22c%22%7D%3C%7c%257%3E%5E%60%25'
+
+
+@pytest.mark.parametrize('name', ['User-Agent', 'traceparent', 'Mcp-Param-City', 'X-City'])
+def test_a_header_field_that_cannot_be_sent_on_is_400_and_not_the_upstreams_fault(notes, upstream, name):
+    """row 44: nothing but ASCII goes out"""
+    h = notes('forward_header X-City;')
+    r = post(h, headers={name: 'Z\xfcrich'})
+    assert r.status == 400 and 'not ASCII' in r.json()['error_description']
+    assert upstream.requests == []
+    assert post(h, headers={'X-Elsewhere': 'Z\xfcrich'}).status == 200
+
+
 def test_mcpauths_own_environment_has_no_say(notes, upstream, canary):
     """row 58"""
     proxy = f'http://127.0.0.1:{canary.port}'
