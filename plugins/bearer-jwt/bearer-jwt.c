@@ -3,9 +3,11 @@
  * what of it becomes the principal.  See mcpauth-bearer-jwt(5). */
 #include <mcpauth/provider.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern const struct mcpauth_host *host; /* set by the loader; defined by MCPAUTH_PROVIDER */
 
@@ -136,16 +138,21 @@ static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, co
   const struct config *c = config;
   int sources = !!c->jwks_uri + !!c->key_file + !!c->shared_secret;
   (void)h;
-  for (size_t i = 0; i < c->issuers.n; i++)
+  for (size_t i = 0; i < c->issuers.n; i++) {
     if (!safe_url(c->issuers.v[i]))
       return host->report(self, "issuer", "'%s' must be https:// (http:// only on loopback)",
                           c->issuers.v[i]);
+    if (strstr(c->issuers.v[i], "/.well-known/"))
+      return host->report(self, "issuer", "an issuer is what stands before /.well-known/");
+  }
   if (sources > 1)
     return host->report(self, NULL, "give one of jwks_uri, key_file and shared_secret");
   if (sources == 0 && c->issuers.n != 1)
     return host->report(self, "issuer", "with several issuers give jwks_uri or key_file");
   if (c->jwks_uri && !safe_url(c->jwks_uri))
     return host->report(self, "jwks_uri", "keys come over https (http:// only on loopback)");
+  if (c->key_file && access(c->key_file, R_OK) < 0)
+    return host->report(self, "key_file", "%s: %s", c->key_file, strerror(errno));
   return check_algorithms(c, self) < 0 ? -1 : check_pointers(c, self);
 }
 

@@ -154,6 +154,8 @@ static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, co
   (void)h;
   if (!has(c->request_scope, "openid"))
     return host->report(self, "request_scope", "openid must be asked for");
+  if (strstr(c->issuer, "/.well-known/"))
+    return host->report(self, "issuer", "an issuer is what stands before /.well-known/");
   if (c->client_secret && c->client_key)
     return host->report(self, "client_key", "give one of client_secret and client_key");
   if (c->client_key && host->jwt_sign(NULL, c->client_key, NULL, NULL) == NULL)

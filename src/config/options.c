@@ -323,8 +323,9 @@ static void report_unknown(struct binder *b, const struct statement *owner,
     if (known)
       continue;
     const char *near = report_nearest(b->scratch, name.text, names, n);
-    report_error(b->f, name.at, "there is no '%s' in a '%s' block%s", name.text.p,
-                 owner->words[0].text.p, near[0] ? near : options_home(b, name.text));
+    report_error(
+        b->f, name.at, "there is no '%s' in a '%s' block%s", name.text.p, owner->words[0].text.p,
+        near[0] || str_is(owner->words[0].text, "provider") ? near : options_home(b, name.text));
   }
 }
 

@@ -234,6 +234,8 @@ def test_a_key_file_is_read_again_without_a_reload(hub, upstream, idp):
     ('algorithms HS256', 5, 'HS256 needs a shared_secret'),
     ('jwks_uri http://example.com/k', 5, 'https'),
     ('jwks_uri https://a/k; key_file /k', 2, 'one of jwks_uri, key_file and shared_secret'),
+    ('key_file /nonexistent/keys', 5, '/nonexistent/keys: No such file or directory'),
+    ('issuer https://a/.well-known/openid-configuration', 4, 'before /.well-known/'),
     ('claims okta', 5, 'keycloak'),
     ('map role /role', 5, 'JSON pointer'),
     ('issuer http://example.com', 4, 'https'),

@@ -470,6 +470,13 @@ def test_options_that_do_not_fit_are_refused_with_the_reason(corp, more, words):
         corp(more.replace('{', '{{').replace('}', '}}').replace('{{dir}}', '{dir}')).begin()
 
 
+def test_the_address_of_the_discovery_document_is_no_issuer(login_run):
+    p = login_run('provider corp { module oidc; client_id hub; '
+                  'issuer https://idp.example.com/.well-known/openid-configuration }')
+    with pytest.raises(ConfigRefused, match='stands before /.well-known/'):
+        p.begin()
+
+
 def test_plain_http_to_a_provider_off_loopback_is_refused(login_run):
     p = login_run('provider corp { module oidc; issuer http://idp.example.com; client_id hub }')
     with pytest.raises(ConfigRefused, match='must be https'):
