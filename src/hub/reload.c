@@ -117,6 +117,12 @@ static void answer_all(struct master *m, struct control_client *list, enum reloa
   switch (result) {
   case RELOAD_STARTED:
   case RELOAD_TAKEN:
+    if (m->serving == NULL) {
+      reload_answer(list, STR(""),
+                    "the new generation was taken up and has died since: no generation serves, "
+                    "another one is being started (see the log)");
+      break;
+    }
     snprintf(line, sizeof line, "%sgeneration %llu serves",
              m->predecessor[0] ? "mcpauthd " PACKAGE_VERSION " has taken over: " : "", number);
     reload_answer(list, str_of(line), NULL);
@@ -154,7 +160,7 @@ void reload_done(struct master *m, enum reload_result result, const char *text)
 
 void reload_again(struct master *m)
 {
-  if (!m->again || m->stopping)
+  if (!m->again || m->stopping || m->loading) /* what loads, in a dead one's place, asks again */
     return;
   m->again = false;
   for (struct control_client *c = m->next, *next; c; c = next) { /* some may wait for the pace */

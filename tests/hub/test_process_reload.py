@@ -1,6 +1,9 @@
 """Taking a new configuration up: whole or not at all, once for many who ask, and always answered."""
 
 import concurrent.futures
+import contextlib
+import json
+import os
 import re
 import signal
 import threading
@@ -15,7 +18,6 @@ def conf(upstream, *names):
 
 def serving(h):
     """The generation that serves, as `mcpauth status --json` tells it."""
-    import json
     state = json.loads(h.cli('status', '--json', check=True).stdout)
     return next(g for g in state['generations'] if g['state'] == 'serving')
 
@@ -187,7 +189,6 @@ def test_a_provider_is_not_taken_away_from_a_request_that_waits_for_it(hub, upst
 
 # row 132: the leader holds the configuration; without it a new one is made
 def test_a_leader_that_dies_is_replaced_with_its_workers(hub, upstream):
-    import os
     h = hub(conf(upstream, 'notes'), workers=2)
     before = serving(h)
     os.kill(before['leader'], signal.SIGKILL)
@@ -236,3 +237,34 @@ def test_what_stands_in_the_place_of_a_unix_socket_keeps_its_mode(hub, upstream)
     assert mode_of(victim) == '0o600'
     assert done.returncode == 1
     assert re.search(r'00-hub\.conf:\d+:\d+: error: listen unix:.*there is something else at that path', done.stderr)
+
+
+def leader_of(h, state):
+    return next((g['leader'] for g in json.loads(h.cli('status', '--json').stdout)['generations']
+                 if g['state'] == state), None)
+
+
+# row 146: of two that load at once the one that read the files first might be ready last, and stay
+def test_a_generation_that_replaces_a_dead_one_and_a_reload_do_not_load_at_once(hub, upstream):
+    h = hub(conf(upstream, 'notes'))
+    stopped = serving(h)['workers'][0]['pid']
+    os.kill(stopped, signal.SIGSTOP)  # the reload waits for it for a while
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        h.configure(conf(upstream, 'notes', 'more'))
+        first = pool.submit(h.reload, check=False)
+        h.wait_log('generation 2 serves')
+        second = pool.submit(h.reload, check=False)
+        h.configure('provider p { module fault; answer OK; on_check hang }\n' + conf(upstream, 'notes') +
+                    f'service slow {{ path /slow; upstream {upstream.url}; auth required p }}\n')
+        os.kill(serving(h)['leader'], signal.SIGKILL)
+        h.wait_log('the leader of generation 2 ended by signal 9')
+        answer = first.result()
+        with contextlib.suppress(ProcessLookupError):  # the watchdog may have been there
+            os.kill(stopped, signal.SIGCONT)
+        states = {g['generation']: g['state'] for g in json.loads(h.cli('status', '--json').stdout)['generations']}
+        assert states[3] == 'loading' and max(states) == 3
+        assert answer.returncode == 1 and 'no generation serves' in answer.stderr
+        h.configure(conf(upstream, 'notes', 'last'))
+        os.kill(leader_of(h, 'loading'), signal.SIGKILL)
+        assert second.result().returncode == 0
+    assert h.call('/last').status == 200
