@@ -13,7 +13,6 @@
 #include "ops/log.h"
 #include "ops/metrics.h"
 #include "ops/shm.h"
-#include "util/clock.h"
 
 enum {
   FINISH_ARENA = 1048576,
@@ -27,7 +26,6 @@ struct mark {
   struct arrival *v;
   struct store_task *task;
   struct str id;
-  int64_t expires_at;
   enum store_result result;
   char bytes[TRANSACTION_ID];
 };
@@ -35,7 +33,9 @@ struct mark {
 static int mark_work(void *arg, struct store_db *db)
 {
   struct mark *m = arg;
-  m->result = store_mark(db, "state", m->id, m->expires_at);
+  /* As long as the same form could bring another state. */
+  m->result =
+      store_mark(db, "state", m->id, store_time(db) + TRANSACTION_FORM_S + TRANSACTION_STATE_S);
   return m->result == STORE_FAILED ? -1 : 0;
 }
 
@@ -75,8 +75,6 @@ void callback_mark(struct arrival *v)
     m->v = v;
     memcpy(m->bytes, v->t.id.p, TRANSACTION_ID);
     m->id = (struct str){m->bytes, TRANSACTION_ID};
-    /* As long as the same form could bring another state. */
-    m->expires_at = clock_wall() + TRANSACTION_FORM_S + TRANSACTION_STATE_S;
     m->task = store_submit(v->x->oauth->o.store, STORE_WRITE, mark_work, mark_done, free, m);
   }
   if (m == NULL || m->task == NULL) {
@@ -115,6 +113,7 @@ static int keep(struct finish *f, struct store_db *db)
     f->result = store_upstream_put(db, &f->link, &f->upstream, -1);
   if (f->result == STORE_OK && f->registered)
     f->result = store_client_used(db, f->consent.client);
+  f->code.expires_at = store_time(db) + CODE_S; /* also when our clock was set back (row 184) */
   if (f->result == STORE_OK)
     f->result = store_code_put(db, &f->code);
   return f->result == STORE_OK ? 0 : -1;
@@ -288,7 +287,6 @@ static int fill_code(struct finish *f, struct arrival *v)
   c->redirect = copy(f, v->t.redirect);
   c->challenge = copy(f, v->t.challenge);
   c->data = code_data(f, v);
-  c->expires_at = clock_wall() + CODE_S;
   return c->grant.principal.p && c->grant.client_name.p && c->grant.scopes.p && c->redirect.p &&
                  c->challenge.p && c->data.p && c->grant.client.p && c->grant.issuer.p &&
                  c->grant.subject.p && c->grant.service.p && c->grant.provider.p

@@ -144,13 +144,14 @@ struct mark {
   struct work work;
   struct client_auth_run *run;
   struct str value;
-  int64_t expires_at;
+  int64_t good_s; /* for how long the assertion is */
 };
 
 static int mark(void *arg, struct store_db *db)
 {
   struct mark *m = arg;
-  return work_end(&m->work, store_mark(db, "client_assertion", m->value, m->expires_at));
+  return work_end(&m->work,
+                  store_mark(db, "client_assertion", m->value, store_time(db) + m->good_s));
 }
 
 static void marked(void *arg, bool stored)
@@ -177,7 +178,7 @@ static bool use_up(struct client_auth_run *r, const json_t *claims)
   m->value = str_of(arena_printf(m->work.arena, "%s\n%.*s", r->client->id, STR_ARG(jti)));
   /* A NumericDate may have a fraction (RFC 7519 section 2). */
   double exp = json_number_value(json_object_get(claims, "exp"));
-  m->expires_at = (int64_t)exp + 1 + ASSERTION_LEEWAY_MS / 1000;
+  m->good_s = (int64_t)exp + 1 + ASSERTION_LEEWAY_MS / 1000 - clock_wall();
   r->marking = store_submit(r->x->oauth->o.store, STORE_WRITE, mark, marked, work_free, m);
   if (r->marking == NULL)
     work_free(m);

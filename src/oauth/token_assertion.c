@@ -10,7 +10,6 @@
 #include "oauth/scopes.h"
 #include "oauth/token.h"
 #include "oauth/token_text.h"
-#include "util/clock.h"
 #include "util/json.h"
 
 enum { LEEWAY_MS = 30 * 1000, LIFETIME_MS = 3600 * 1000 };
@@ -23,7 +22,7 @@ struct assertion {
   const struct config_service *service;
   struct store_grant grant;
   struct str mark;
-  int64_t mark_until, lifetime_s;
+  int64_t lifetime_s;
   struct issued access;
 };
 
@@ -69,7 +68,8 @@ void assertions_free(struct oauth *o)
 static int keep(void *arg, struct store_db *db)
 {
   struct assertion *a = arg;
-  enum store_result result = store_mark(db, "id_jag", a->mark, a->mark_until);
+  int64_t until = store_time(db) + (LIFETIME_MS + 2 * LEEWAY_MS) / 1000;
+  enum store_result result = store_mark(db, "id_jag", a->mark, until);
   if (result != STORE_OK)
     return work_end(&a->work, result);
   a->grant.expires_at = store_time(db) + a->lifetime_s;
@@ -173,7 +173,6 @@ static int fill(struct assertion *a, const json_t *claims)
   a->grant.service = work_str(w, str_of(a->service->name));
   a->grant.principal = person_claims(claims, w->arena);
   a->mark = str_of(arena_printf(w->arena, "%s\n%.*s", a->issuer->issuer, STR_ARG(jti)));
-  a->mark_until = clock_wall() + (LIFETIME_MS + LEEWAY_MS) / 1000;
   a->lifetime_s = r->x->oauth->o.config->oauth.access_token_lifetime_ms / 1000;
   return a->grant.id.p && a->grant.issuer.p && a->grant.subject.p && a->grant.provider.p &&
                  a->grant.client.p && a->grant.client_name.p && a->grant.service.p &&

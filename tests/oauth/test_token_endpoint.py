@@ -3,7 +3,9 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import json
+import sqlite3
 import time
 import uuid
 
@@ -40,6 +42,22 @@ def test_the_token_says_who_for_what_and_through_which_provider(notes, oidc):
     assert claims['sub'] == 'corp:u-1001' and claims['idp'] == {'provider': 'corp', 'issuer': oidc.issuer}
     assert claims['exp'] - claims['iat'] == 600 and claims['jti']
     assert 'email' not in json.dumps(claims)  # nobody asked for it to be shown
+
+
+def set_back(hub, seconds):
+    """As if the hub had run until SECONDS from now when its clock was set right."""
+    hub.stop()
+    with contextlib.closing(sqlite3.connect(hub.statedir / 'store.db', timeout=20)) as db, db:
+        db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('clock', ?)", (int(time.time()) + seconds,))
+    hub.start()
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_from_logging_in(served, upstream):  # row 184
+    set_back(served, 300)
+    app, code = login(served)
+    tokens = good(take(served, app, code))
+    assert served.call('/notes', token=tokens['access_token']).status == 200
+    assert error(take(served, app, code)) == 'invalid_grant'
 
 
 def test_answers_are_kept_by_nobody(notes):  # row 116
@@ -219,6 +237,11 @@ def test_an_assertion_works_once(keyed):  # row 111
     text = assertion(keyed)
     assert error(with_assertion(keyed, text)) == 'invalid_grant'
     assert error(with_assertion(keyed, text), 401) == 'invalid_client'
+
+
+def test_a_clock_that_was_set_back_makes_no_assertion_a_used_one(keyed):  # rows 111 and 184
+    set_back(keyed, 300)
+    test_an_assertion_works_once(keyed)
 
 
 def test_an_assertion_whose_time_has_a_fraction_works_once(keyed):  # row 111
