@@ -152,7 +152,7 @@ struct mcpauth_facts {
   const char *request_id;
   const char *service;  /* name of the service */
   const char *resource; /* its URL: what `aud` must contain (RFC 8707) */
-  const char *address;  /* numeric address of the client, after trusted_proxy */
+  const char *address;  /* numeric address of the client, after trusted_proxy; "unix"; "unknown" */
   const char *method;   /* GET, POST, DELETE */
   bool tls;
   /* The client's, or NULL.  There when the host has `json_text`. */

@@ -43,6 +43,29 @@ static bool last_word(struct str *list, struct str *ret)
   return true;
 }
 
+static bool is_port(struct str s)
+{
+  for (size_t i = 0; i < s.n; i++)
+    if (s.p[i] < '0' || s.p[i] > '9')
+      return false;
+  return s.n > 0 && s.n <= 5;
+}
+
+/* One hop's address: some proxies write the port too, "192.0.2.7:4711" and "[2001:db8::7]:4711". */
+static bool read_hop(struct str word, unsigned char bytes[16], struct str *ret)
+{
+  bool v4, bracket = word.n && word.p[0] == '[';
+  size_t colon = str_chr(word, ':'), end = bracket ? str_chr(word, ']') : colon;
+  *ret = word;
+  if (address_parse(word, bytes, &v4))
+    return true;
+  *ret = str_slice(word, bracket, end);
+  struct str rest = str_slice(word, end + bracket, word.n);
+  bool port = rest.n > 1 && rest.p[0] == ':' && is_port(str_slice(rest, 1, rest.n));
+  bool whole = bracket && end + 1 == word.n;
+  return address_parse(*ret, bytes, &v4) && v4 == !bracket && (port || whole);
+}
+
 void client_address(const struct http_request *rq, const struct networks *proxies, char *out,
                     size_t size)
 {
@@ -53,14 +76,12 @@ void client_address(const struct http_request *rq, const struct networks *proxie
   for (size_t i = rq->n_headers; i-- > 0;) {
     if (!str_iis(rq->headers[i].name, "X-Forwarded-For"))
       continue;
-    struct str list = rq->headers[i].value, word;
+    struct str list = rq->headers[i].value, word, address;
     while (last_word(&list, &word)) {
       unsigned char bytes[16];
-      bool v4;
-      if (!address_parse(word, bytes, &v4))
-        return;
-      snprintf(out, size, "%.*s", STR_ARG(word));
-      if (!any_inside(proxies, bytes))
+      bool good = read_hop(word, bytes, &address);
+      snprintf(out, size, "%.*s", STR_ARG(good ? address : STR("unknown")));
+      if (!good || !any_inside(proxies, bytes))
         return;
     }
   }

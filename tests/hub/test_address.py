@@ -37,6 +37,14 @@ def test_the_address_is_that_of_the_client_behind_a_trusted_proxy(hub, upstream,
     assert h.call('/notes', token=token(idp), headers=outside).status == 403
 
 
+def test_who_is_passed_on_without_a_readable_address_has_not_the_proxys_rights(hub, upstream, idp):  # row 42
+    h = start(hub, upstream, idp, 'allow 127.0.0.0/8', hub='trusted_proxy 127.0.0.1')
+    for forwarded in ('unknown', 'client.example.com', '198.51.100.9, unknown'):
+        assert h.call('/notes', token=token(idp), headers={'X-Forwarded-For': forwarded}).status == 500
+    assert h.call('/notes', token=token(idp), headers={'X-Forwarded-For': '198.51.100.9:4711'}).status == 403
+    assert upstream.requests == []
+
+
 def test_nobody_forges_an_address_without_a_trusted_proxy(hub, upstream, idp):
     h = start(hub, upstream, idp, 'allow 192.0.2.0/24')
     assert h.call('/notes', token=token(idp), headers={'X-Forwarded-For': '192.0.2.9'}).status == 403

@@ -87,9 +87,44 @@ static void test_forwarded_addresses_count_only_from_trusted_proxies(void **stat
   expect("10.0.0.1", "198.51.100.9", NULL, "198.51.100.9");
   expect("10.0.0.1", "1.1.1.1, 198.51.100.9, 10.0.0.2", NULL, "198.51.100.9");
   expect("10.0.0.1", "1.1.1.1", "198.51.100.9 ,10.9.9.9", "198.51.100.9");
-  expect("10.0.0.1", "203.0.113.5, junk, 10.0.0.2", NULL, "10.0.0.2");
+  expect("192.0.2.1", "junk", NULL, "192.0.2.1");
   expect("10.0.0.1", "", NULL, "10.0.0.1");
   expect("10.0.0.1", "10.0.0.7", NULL, "10.0.0.7");
+}
+
+static void test_a_port_behind_a_forwarded_address_is_left_out(void **state)
+{
+  (void)state;
+  expect("10.0.0.1", "1.1.1.1, 198.51.100.9:4711, 10.0.0.2:80", NULL, "198.51.100.9");
+  expect("10.0.0.1", "[2001:db8::9]:4711", NULL, "2001:db8::9");
+  expect("10.0.0.1", "[2001:db8::9]", NULL, "2001:db8::9");
+  expect("10.0.0.1", "2001:db8::9", NULL, "2001:db8::9");
+}
+
+/* row 42: who is passed on by a proxy of ours is not the proxy. */
+static void test_what_cannot_be_read_behind_a_trusted_proxy_is_nobodys_address(void **state)
+{
+  static const char *const rows[] = {
+      "junk",
+      "unknown",
+      "_hidden",
+      "203.0.113.5, junk, 10.0.0.2",
+      "10.0.0.2:",
+      "10.0.0.2:x",
+      "10.0.0.2:123456",
+      "10.0.0.2:1:2",
+      "[10.0.0.2]:80",
+      "[::ffff:10.0.0.2",
+      "[]:80",
+      "[2001:db8::9]80",
+      "10.0.0.2,",
+      "[2001:db8::9]:",
+      ":80",
+      "[",
+  };
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+    expect("10.0.0.1", rows[i], NULL, "unknown");
 }
 
 int main(void)
@@ -98,6 +133,8 @@ int main(void)
       cmocka_unit_test(test_a_network_has_the_addresses_of_its_prefix),
       cmocka_unit_test(test_what_is_no_network_is_refused),
       cmocka_unit_test(test_forwarded_addresses_count_only_from_trusted_proxies),
+      cmocka_unit_test(test_a_port_behind_a_forwarded_address_is_left_out),
+      cmocka_unit_test(test_what_cannot_be_read_behind_a_trusted_proxy_is_nobodys_address),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
