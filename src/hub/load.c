@@ -138,7 +138,10 @@ static int own_user(const struct load *ld, struct err *e)
   if (ld->args->user->name[0])
     return err_set(e, "user '%s': the user changes at a restart only (now '%s')", user,
                    ld->args->user->name);
-  log_warn("user '%s' is not taken up: mcpauthd was not started as root", user);
+  if (geteuid() == 0)
+    log_warn("user '%s' is taken up at a restart only: this goes on as root", user);
+  else
+    log_warn("user '%s' is not taken up: mcpauthd was not started as root", user);
   return 0;
 }
 

@@ -459,6 +459,16 @@ def test_the_user_changes_at_a_restart_only(hub, upstream):
 
 
 @root
+def test_a_user_that_a_daemon_of_root_reads_at_a_reload_is_for_the_restart(hub, upstream):
+    h = hub(conf(upstream))
+    h.extra = f'user {USER}'
+    h.configure(conf(upstream))
+    h.reload()
+    h.wait_log(f"user '{USER}' is taken up at a restart only: this goes on as root")
+    assert status_of(pids(h)['worker'])['Uid'].split() == ['0'] * 4
+
+
+@root
 def test_a_reload_for_which_there_is_no_process_keeps_no_descriptor(hub, upstream):
     h = as_user(hub, upstream)
     pid = h.process.pid
