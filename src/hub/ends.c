@@ -25,6 +25,12 @@ enum { END_GRACE_MS = 3000, ASK_AGAIN_MS = 5000, RECHECK_ARENA = 65536 };
 void ends_before_auth(struct exchange *x)
 {
   x->revocations = shm_revocations(x->hub->shm);
+  x->files = auth_files(x->hub->auth);
+}
+
+bool ends_outdated(const struct exchange *x)
+{
+  return shm_revocations(x->hub->shm) != x->revocations || auth_files(x->hub->auth) != x->files;
 }
 
 void ends_granted(struct exchange *x)

@@ -154,6 +154,7 @@ struct exchange {
   int64_t last_write_ms;
   /* until when the stream may go on; see ends.c */
   uint64_t revocations, epoch; /* of the hub before the stack ran; of the caller */
+  uint64_t files;              /* of providers, before the stack ran */
   int64_t expires_at;          /* of the credential; 0: never */
   bool ask_again;              /* the stack must be asked again, not before ASK_AT_MS */
   int64_t ask_at_ms;
@@ -305,6 +306,8 @@ void streams_finish(struct hub *h);
 /* Before the stack runs; when it has granted. */
 void ends_before_auth(struct exchange *x);
 void ends_granted(struct exchange *x);
+/* Whether somebody was revoked, or a file of a provider has changed, since before the stack ran. */
+bool ends_outdated(const struct exchange *x);
 /* Ends the stream if it must end and may do so here. */
 bool ends_at_boundary(struct exchange *x);
 void ends_tick(struct hub *h);

@@ -71,27 +71,47 @@ static void want_body(struct exchange *x)
   http_read_body(x->rq, str_is(x->rq->method, "POST") ? most : 0);
 }
 
-static void on_auth(void *arg, const struct auth_outcome *o)
+/* Takes what the stack said; false: refused. */
+static bool granted(struct exchange *x, const struct auth_outcome *o)
 {
-  struct exchange *x = arg;
   x->auth = NULL;
   x->outcome = *o;
   x->outcome.who = NULL;
   x->grant = o->grant;
-  if (o->verdict != VERDICT_GRANT || x->grant == NULL) {
-    metric_add(o->verdict == VERDICT_UNAVAILABLE ? METRIC_UNAVAILABLE : METRIC_DENIED, 1);
-    limit_failed(x, o);
-    const char *decision = o->verdict == VERDICT_UNAVAILABLE ? "unavailable" : "deny";
-    if (!recognised(o) || record_decision(x, o, decision, o->status, "stack", false) < 0)
-      record_refused(x, o, o->status, x->has_credential ? "stack" : "no credential");
-    refuse_outcome(x, o);
-    return;
+  if (o->verdict == VERDICT_GRANT && x->grant) {
+    ends_granted(x);
+    return true;
   }
-  metric_add(METRIC_GRANTED, 1);
-  ends_granted(x);
-  if (!limit_caller(x))
+  metric_add(o->verdict == VERDICT_UNAVAILABLE ? METRIC_UNAVAILABLE : METRIC_DENIED, 1);
+  limit_failed(x, o);
+  const char *decision = o->verdict == VERDICT_UNAVAILABLE ? "unavailable" : "deny";
+  if (!recognised(o) || record_decision(x, o, decision, o->status, "stack", false) < 0)
+    record_refused(x, o, o->status, x->has_credential ? "stack" : "no credential");
+  refuse_outcome(x, o);
+  return false;
+}
+
+static void on_auth(void *arg, const struct auth_outcome *o)
+{
+  struct exchange *x = arg;
+  if (!granted(x, o))
     return;
-  want_body(x);
+  metric_add(METRIC_GRANTED, 1);
+  if (limit_caller(x))
+    want_body(x);
+}
+
+static void judge(struct exchange *x)
+{
+  if (understand(x))
+    decide(x);
+}
+
+static void on_auth_again(void *arg, const struct auth_outcome *o)
+{
+  struct exchange *x = arg;
+  if (granted(x, o))
+    judge(x);
 }
 
 /* Of the connection, or what a trusted proxy says of its own; a header of anybody else is nothing.
@@ -127,12 +147,12 @@ void auth_request_of(struct exchange *x, struct arena *arena, struct auth_reques
   };
 }
 
-static void authenticate(struct exchange *x)
+static void authenticate(struct exchange *x, auth_done_fn *done)
 {
   struct auth_request rq;
   auth_request_of(x, x->rq->arena, &rq);
   ends_before_auth(x);
-  struct auth_run *run = auth_start(x->hub->auth, &rq, on_auth, x);
+  struct auth_run *run = auth_start(x->hub->auth, &rq, done, x);
   if (run)
     x->auth = run;
 }
@@ -217,7 +237,7 @@ static void start_service(struct exchange *x)
   if (x->anonymous)
     want_body(x);
   else if (limit_guessing(x))
-    authenticate(x);
+    authenticate(x, on_auth);
 }
 
 static void preflight(struct exchange *x)
@@ -323,6 +343,14 @@ static void on_headers(void *self, struct http_request *rq)
 
 /* ---- step 6: the body is there */
 
+/* A body may take a minute.  Was anybody revoked since its head was there, then the caller is
+ * looked at again: it may have been her (row 187). */
+static void ask_again(struct exchange *x)
+{
+  grant_free(steal_ptr(&x->grant));
+  authenticate(x, on_auth_again);
+}
+
 static void on_body(void *self, struct http_request *rq)
 {
   struct exchange *x = rq->user;
@@ -333,10 +361,10 @@ static void on_body(void *self, struct http_request *rq)
     oauth_body(x->oauth);
   else if (x->answer_status)
     http_respond(rq, x->answer_status, x->answer_headers, x->n_answer_headers, x->answer_body);
-  else if ((x->grant || x->anonymous) && understand(x))
-    decide(x);
+  else if (x->grant && ends_outdated(x))
+    ask_again(x);
   else if (x->grant || x->anonymous)
-    return; /* refused */
+    judge(x);
   else
     refuse(x, 500, "server_error", "The request has no grant.");
 }

@@ -8,6 +8,7 @@ import pytest
 from support import secretlog
 from support.client import rpc
 from support.hub import SLOW
+from support.rawhttp import Raw, request
 from support.tokens import b64, jwks, jwt, key
 
 ISSUER, NOTES = 'https://login.example.com', 'http://127.0.0.1:7070/notes'
@@ -299,3 +300,44 @@ def test_a_revocation_ends_every_stream_of_its_person_and_of_nobody_else(notes, 
     upstream.exchanges[-1].event({'n': 2})
     assert hers.message().json() == {'n': 2}
     hers.close()
+
+
+# ---- a call that has not been made yet
+
+def half(h, token):
+    """A call of which the hub has judged the head and waits for the body."""
+    body = json.dumps(CALL).encode()
+    c = Raw(('127.0.0.1', h.port))
+    c.send(request('POST', '/notes', f'Authorization: Bearer {token}', 'Content-Type: application/json',
+                   'Expect: 100-continue', f'Content-Length: {len(body)}', host=h.host))
+    assert c.read_until(b'\r\n\r\n').startswith(b'HTTP/1.1 100 ')
+    return c, body
+
+
+def finished(c, body):
+    with c:
+        c.send(body)
+        return c.answer().status
+
+
+def test_a_call_whose_body_comes_after_the_revocation_is_looked_at_again(notes, upstream):
+    """row 187: a slow body keeps no credential good"""
+    h = notes()
+    eve = jwt(RS, iss=ISSUER, aud=NOTES, sub='eve', exp=int(time.time()) + 600)
+    hers = half(h, eve)
+    revoke(h, ISSUER, 'ada')
+    assert finished(*hers) == 200
+    assert [r['decision'] for r in h.wait_audit('decision')] == ['grant']
+
+
+def test_a_call_whose_body_comes_after_its_token_left_the_file_is_401(notes, upstream):
+    """row 187"""
+    h = notes()
+    made = h.cli('token', 'create', '--provider', 'ci', '--subject', 'robot', 'robot', check=True)
+    h.wait_log('read .*ci.tokens again')
+    mine, good = half(h, secretlog.remember(made.stdout.strip())), half(h, token())
+    h.cli('token', 'revoke', '--provider', 'ci', 'robot', check=True)
+    h.wait_log('(?s)read .*ci.tokens again.*read .*ci.tokens again')
+    assert finished(*mine) == 401
+    assert upstream.requests == []
+    assert finished(*good) == 200
