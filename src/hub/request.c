@@ -114,17 +114,17 @@ static void on_auth_again(void *arg, const struct auth_outcome *o)
     judge(x);
 }
 
-/* Of the connection, or what a trusted proxy says of its own; a header of anybody else is nothing.
- */
+/* Of the connection, or what a trusted proxy says of its own: then the connection's is the proxy's,
+ * and nobody's who calls through it.  A header of anybody else is nothing. */
 static const struct mcpauth_certificate *client_certificate(const struct exchange *x,
                                                             struct arena *arena)
 {
   const char *header = x->hub->config->client_certificate_header;
   struct str der = http_client_certificate(x->rq);
-  if (der.n)
-    return client_cert_parse(der, arena);
-  if (header == NULL || http_header_count(x->rq, header) != 1 ||
-      !networks_have(&x->hub->proxies, (const struct sockaddr *)&x->rq->peer))
+  bool passed_on = header && networks_have(&x->hub->proxies, (const struct sockaddr *)&x->rq->peer);
+  if (!passed_on)
+    return der.n ? client_cert_parse(der, arena) : NULL;
+  if (http_header_count(x->rq, header) != 1)
     return NULL;
   return client_cert_header(http_header(x->rq, header), arena);
 }

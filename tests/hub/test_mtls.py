@@ -68,7 +68,7 @@ def notes(hub, upstream, idp, ours):
     return start
 
 
-def call(h, ours, certificate=None, token=None):
+def call(h, ours, certificate=None, token=None, more=None):
     """The status of a call over TLS, with a client certificate."""
     context = ssl.create_default_context(cafile=str(ours.cert))
     if certificate:
@@ -76,6 +76,7 @@ def call(h, ours, certificate=None, token=None):
     port = next(p for name, p in h.ports.items() if name.startswith('127.0.0.2'))
     connection = http.client.HTTPSConnection('127.0.0.2', port, context=context, timeout=30)
     headers = {'Host': h.host, 'Content-Type': 'application/json', 'Accept': 'application/json, text/event-stream'}
+    headers.update(more or {})
     if token:
         headers['Authorization'] = f'Bearer {token}'
     connection.request('POST', '/notes', body=json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'tools/list'}), headers=headers)
@@ -157,6 +158,15 @@ def test_a_trusted_proxy_passes_the_certificate_on(notes, ours, kind):
     value = header_of(ours.issue('ann')[0], kind)
     assert h.call('/notes', headers={'Client-Cert': value}).status == 200
     assert h.call('/notes').status == 401
+
+
+def test_a_proxys_own_certificate_is_nobodys_who_calls_through_it(notes, ours, upstream):  # row 29
+    h = notes(header='trusted_proxy 127.0.0.0/8; client_certificate_header Client-Cert')
+    proxy = ours.issue('proxy')
+    assert call(h, ours, proxy) == 401
+    assert upstream.requests == []
+    assert call(h, ours, proxy, more={'Client-Cert': header_of(ours.issue('ann')[0], 'rfc9440')}) == 200
+    assert h.wait_audit('decision', decision='grant')[0]['subject'] == 'CN=ann,O=Example'
 
 
 def test_nobody_else_passes_a_certificate_on(notes, ours, upstream):
