@@ -21,7 +21,7 @@ stack staff {{ auth sufficient ci; auth sufficient corp }}
 service notes {{ path /notes; upstream {url}; auth include staff; {more} }}
 service mails {{ path /mails; upstream {url}; auth include staff; {mails} }}
 ''' % ISSUER
-SOON = 5 * SLOW  # the promise
+SOON = 15 * SLOW  # the promise is 5 s, of a machine that has nothing else to do
 LIFE = 5 * SLOW  # of a token that is to expire: long enough for what must be done with it before
 CALL = rpc('tools/call', {'name': 'x'})
 

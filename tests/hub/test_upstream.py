@@ -313,9 +313,9 @@ def test_a_reply_that_breaks_off_after_its_head_never_looks_whole(notes, upstrea
 def test_an_upstream_that_is_not_there_is_502(hub):
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
-    h = hub(f'service notes {{ path /notes; upstream http://127.0.0.1:{port}/mcp; anonymous * }}')
-    r = post(h)
+        port = s.getsockname()[1]  # nobody listens, and nobody else can meanwhile
+        h = hub(f'service notes {{ path /notes; upstream http://127.0.0.1:{port}/mcp; anonymous * }}')
+        r = post(h)
     assert r.status == 502 and r.challenge is None
     assert h.wait_audit('done')[0]['status'] == 502
 
