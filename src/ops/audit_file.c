@@ -185,12 +185,27 @@ static int numbered(const struct audit_file *f, unsigned i, char out[PATH_MAX])
   return n > 0 && n < PATH_MAX ? 0 : -1;
 }
 
+/* Files behind FILE.KEEP, the oldest first: more were kept once.  They would follow a hole. */
+static int remove_surplus(const struct audit_file *f)
+{
+  char path[PATH_MAX];
+  unsigned last = f->keep;
+  while (numbered(f, last + 1, path) == 0 && access(path, F_OK) == 0)
+    last++;
+  for (; last > f->keep; last--)
+    if (numbered(f, last, path) < 0 || (unlink(path) < 0 && errno != ENOENT))
+      return -1;
+  return 0;
+}
+
 /* FILE.8 → FILE.9, …, FILE → FILE.1, from the first number that is free; what was FILE.KEEP is
  * replaced. */
 static int shift(const struct audit_file *f)
 {
   char from[PATH_MAX], to[PATH_MAX];
   unsigned last = 1;
+  if (remove_surplus(f) < 0)
+    return -1;
   while (last < f->keep && numbered(f, last, to) == 0 && access(to, F_OK) == 0)
     last++;
   for (unsigned i = last; i >= 1; i--)

@@ -416,6 +416,30 @@ static void test_rotation_keeps_as_many_files_as_it_was_told(void **state)
   assert_string_equal(v.first_fault, "");
 }
 
+/* row 179: what was kept before would follow a hole, which looks like a log that was cut. */
+static void test_fewer_files_are_kept_as_soon_as_fewer_are_to_be(void **state)
+{
+  (void)state;
+  for (unsigned keep = 4; keep > 0; keep = keep == 4 ? 1 : 0) {
+    struct audit_options o = options(keep == 4 ? "1.1" : "2.2");
+    o.file = in_dir("log");
+    o.rotate_size = 1000;
+    o.keep = keep;
+    struct audit *a = open_audit(&o, NULL, NULL);
+    for (int i = 0; i < 50; i++)
+      audit_put(a, "decision", "a", STR(""), NULL);
+    audit_close(a);
+    for (unsigned i = 1; i <= 5; i++) {
+      char name[16];
+      snprintf(name, sizeof name, "log.%u", i);
+      assert_int_equal(access(in_dir(name), F_OK), i <= keep ? 0 : -1);
+    }
+    const char *files[600];
+    files_of_log(files);
+    assert_string_equal(verify(files, NULL).first_fault, "");
+  }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -438,6 +462,7 @@ int main(void)
       T(test_a_log_renamed_from_outside_is_followed),
       T(test_a_log_that_was_cut_to_nothing_goes_on_and_can_be_checked_alone),
       T(test_rotation_keeps_as_many_files_as_it_was_told),
+      T(test_fewer_files_are_kept_as_soon_as_fewer_are_to_be),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
