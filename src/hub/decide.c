@@ -3,6 +3,8 @@
  * that were judged.  Called by request.c. */
 #include "hub/hub.h"
 
+#include <string.h>
+
 #include "ops/metrics.h"
 #include "ops/shm.h"
 
@@ -44,19 +46,29 @@ bool understand(struct exchange *x)
 
 /* ---- rules */
 
-/* Adds the needs of one part to those of the whole; each stands once already when it is told. */
+static bool needed(const struct policy_decision *all, const struct config_scope *scope)
+{
+  for (size_t i = 0; i < all->n_needs; i++)
+    if (all->needs[i] == scope)
+      return true;
+  return false;
+}
+
+/* Adds what one part needs to what the whole does, each once: there may be thousands of parts. */
 static void add_needs(struct exchange *x, const struct policy_decision *part)
 {
   struct policy_decision *all = &x->decision;
-  const struct config_scope **v =
-      arena_array(x->rq->arena, all->n_needs + part->n_needs, sizeof *v);
-  size_t n = 0;
-  for (size_t i = 0; v && i < all->n_needs; i++)
-    v[n++] = all->needs[i];
-  for (size_t i = 0; v && i < part->n_needs; i++)
-    v[n++] = part->needs[i];
-  all->needs = v;
-  all->n_needs = n;
+  for (size_t i = 0; i < part->n_needs; i++) {
+    if (needed(all, part->needs[i]))
+      continue;
+    const struct config_scope **v = arena_array(x->rq->arena, all->n_needs + 1, sizeof *v);
+    if (v == NULL)
+      return;
+    if (all->n_needs)
+      memcpy(v, all->needs, all->n_needs * sizeof *v);
+    v[all->n_needs++] = part->needs[i];
+    all->needs = v;
+  }
 }
 
 /* The worst of all parts decides; verdicts go from good to bad. */
@@ -68,10 +80,9 @@ static void take_part(struct exchange *x, const struct operation *part,
     x->decision = *d;
     x->decision.needs = before.needs;
     x->decision.n_needs = before.n_needs;
-    x->item = part->item;
+    x->item = part->item.n ? arena_str(x->rq->arena, part->item) : part->item;
   }
-  if (d->n_needs)
-    add_needs(x, d);
+  add_needs(x, d);
 }
 
 struct policy_caller caller_of(const struct exchange *x, const struct grant *g)
@@ -81,22 +92,24 @@ struct policy_caller caller_of(const struct exchange *x, const struct grant *g)
                                 .address = x->client};
 }
 
-/* ALLOW only when every part of the operation is allowed. */
+/* ALLOW only when every part of the operation is allowed.  The memory of a part is used again for
+ * the next. */
 static void ask_rules(struct exchange *x, const struct grant *g)
 {
   struct policy_caller who = caller_of(x, g);
   struct str cursor = {NULL, 0};
   struct operation part;
   struct policy_decision d;
-  int more;
+  struct arena *a;
+  int more = -1;
   x->decision = (struct policy_decision){.why = "out of memory"};
-  while ((more = operation_each(&x->op, &cursor, x->rq->arena, &part)) > 0) {
+  while ((a = hub_scratch(x->hub)) && (more = operation_each(&x->op, &cursor, a, &part)) > 0) {
     bool whole = part.kind == x->op.kind && str_eq(part.item, x->op.item);
     policy_decide(x->service->config, &who, &part,
-                  whole ? x->gate.arguments : (struct str){NULL, 0}, x->rq->arena, &d);
+                  whole ? x->gate.arguments : (struct str){NULL, 0}, a, &d);
     take_part(x, &part, &d);
   }
-  if (more < 0)
+  if (a == NULL || more < 0)
     x->decision = (struct policy_decision){.verdict = POLICY_DENY, .why = "out of memory"};
 }
 

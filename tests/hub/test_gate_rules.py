@@ -198,6 +198,21 @@ def test_every_resource_of_a_subscription_must_be_allowed(notes, upstream):
     assert listen('file:///a', 'file:///secret').status == 403
 
 
+@pytest.mark.parametrize('scope, status', [('', 403), ('notes:read', 200)])
+def test_a_subscription_to_thousands_of_resources_is_answered(notes, upstream, scope, status):
+    """row 161: what one of them costs is paid once"""
+    version = '2026-07-28'
+    h = notes('resource * require scope notes:read')
+    uris = ','.join('"file:///\\u0061/%d"' % i for i in range(45000))
+    body = ('{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"_meta":{'
+            '"io.modelcontextprotocol/protocolVersion":"%s"},"notifications":{"resourceSubscriptions":[%s]}}}'
+            % (version, uris))
+    r = h.request('POST', '/notes', body=body, token=token(scope), timeout=60, headers={
+        'Content-Type': 'application/json', 'MCP-Protocol-Version': version, 'Mcp-Method': 'subscriptions/listen'})
+    assert r.status == status
+    assert status == 200 or r.challenge == challenge('notes:read')
+
+
 @pytest.mark.parametrize('arguments, status', [
     ({'path': '/home/ada'}, 200), ({'path': '/home/eve'}, 403), ({}, 403), ({'path': ['/home/ada', 'x']}, 200),
     ({'path': {'x': '/home/ada'}}, 403)])
