@@ -63,7 +63,10 @@ def test_a_caller_whose_chunked_body_is_too_large_leaves_both_records(notes, ups
 def test_a_caller_who_leaves_in_the_middle_of_the_body_leaves_both_records(notes, upstream):
     """row 181"""
     with Raw(('127.0.0.1', notes.port)) as c:
-        c.send(head(notes, '/notes', 'Content-Length: 1000') + b'{"jsonrpc":')
+        c.send(head(notes, '/notes', 'Content-Length: 1000', 'Expect: 100-continue'))
+        assert b' 100 ' in c.read_until(b'\r\n\r\n')  # it has decided, and wants the body
+        time.sleep(0.3)
+        c.send(b'{"jsonrpc":')
         time.sleep(0.3)
     decision, = notes.wait_audit('decision')
     done, = notes.wait_audit('done')
