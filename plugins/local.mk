@@ -36,7 +36,7 @@ EXTRA_DIST += plugins/mtls/mcpauth-mtls.pod
 EXTRA_DIST += plugins/ldap-groups/mcpauth-ldap-groups.pod
 if HAVE_LDAP
 plugin_LTLIBRARIES += plugins/ldap-groups.la
-plugins_ldap_groups_la_SOURCES = plugins/ldap-groups/ldap-groups.c
+plugins_ldap_groups_la_SOURCES = plugins/ldap-groups/ldap-groups.c plugins/ldap-groups/deadline.c plugins/ldap-groups/deadline.h
 plugins_ldap_groups_la_CFLAGS = $(MODULE_COMPILE) $(LDAP_CFLAGS)
 plugins_ldap_groups_la_LDFLAGS = $(MODULE_LINK)
 plugins_ldap_groups_la_LIBADD = $(LDAP_LIBS)

@@ -3,14 +3,13 @@
  * look-up, and a bounded table of answers that a lock guards. */
 #include <mcpauth/provider.h>
 
-#include <errno.h>
 #include <ldap.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "deadline.h"
 
 extern const struct mcpauth_host *host; /* set by the loader; defined by MCPAUTH_PROVIDER */
 
@@ -41,9 +40,7 @@ struct lookup {
   struct mcpauth_request *rq;
   const struct config *c;
   LDAP *ldap;
-  struct ldap_conncb opened;
-  int fd;
-  int64_t until; /* milliseconds: when the step at work is given up */
+  struct deadline step;
   struct answer a;
 };
 
@@ -150,70 +147,6 @@ static bool fill(char out[FILTER_SIZE], const char *filter, const char *value)
   return true;
 }
 
-/* ---- time: libldap waits for a TLS handshake without an end, and with GnuTLS without sleeping; so
- * there is a layer of ours between it and the socket (lber-sockbuf(3)) */
-
-static int64_t now_ms(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void begin_step(struct lookup *l)
-{
-  l->until = now_ms() + l->c->timeout;
-}
-
-static int layer_setup(Sockbuf_IO_Desc *d, void *arg)
-{
-  d->sbiod_pvt = arg;
-  return 0;
-}
-
-static int layer_ctrl(Sockbuf_IO_Desc *d, int option, void *arg)
-{
-  return LBER_SBIOD_CTRL_NEXT(d, option, arg);
-}
-
-static ber_slen_t layer_read(Sockbuf_IO_Desc *d, void *to, ber_len_t n)
-{
-  const struct lookup *l = d->sbiod_pvt;
-  struct pollfd p = {.fd = l->fd, .events = POLLIN};
-  int64_t left = l->until - now_ms();
-  if (left > 0 && poll(&p, 1, (int)left) == 1)
-    return LBER_SBIOD_READ_NEXT(d, to, n);
-  errno = ETIMEDOUT;
-  return -1;
-}
-
-static ber_slen_t layer_write(Sockbuf_IO_Desc *d, void *from, ber_len_t n)
-{
-  return LBER_SBIOD_WRITE_NEXT(d, from, n);
-}
-
-static int on_open(LDAP *ldap, Sockbuf *sb, LDAPURLDesc *to, struct sockaddr *address,
-                   struct ldap_conncb *opened)
-{
-  static Sockbuf_IO layer = {.sbi_setup = layer_setup,
-                             .sbi_ctrl = layer_ctrl,
-                             .sbi_read = layer_read,
-                             .sbi_write = layer_write};
-  struct lookup *l = opened->lc_arg;
-  (void)ldap, (void)to, (void)address;
-  begin_step(l);
-  return ber_sockbuf_ctrl(sb, LBER_SB_OPT_GET_FD, &l->fd) == 1
-             ? ber_sockbuf_add_io(sb, &layer, LBER_SBIOD_LEVEL_PROVIDER + 1, l)
-             : -1;
-}
-
-static void on_close(LDAP *ldap, Sockbuf *sb, struct ldap_conncb *opened)
-{
-  (void)ldap, (void)sb, (void)opened;
-}
-
-/* ---- the directory */
-
 static bool connect_to(struct lookup *l, int *error)
 {
   const struct config *c = l->c;
@@ -227,8 +160,7 @@ static bool connect_to(struct lookup *l, int *error)
   ldap_set_option(l->ldap, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
   ldap_set_option(l->ldap, LDAP_OPT_NETWORK_TIMEOUT, &t);
   ldap_set_option(l->ldap, LDAP_OPT_TIMEOUT, &t);
-  l->opened = (struct ldap_conncb){on_open, on_close, l};
-  if (ldap_set_option(l->ldap, LDAP_OPT_CONNECT_CB, &l->opened) != LDAP_SUCCESS ||
+  if (deadline_guard(&l->step, l->ldap, c->timeout) < 0 ||
       ldap_set_option(l->ldap, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) != LDAP_SUCCESS ||
       (c->tls_ca &&
        ldap_set_option(l->ldap, LDAP_OPT_X_TLS_CACERTFILE, c->tls_ca) != LDAP_SUCCESS) ||
@@ -245,7 +177,7 @@ static LDAPMessage *search(struct lookup *l, const char *base, const char *filte
   char text[FILTER_SIZE], *wanted[] = {(char *)(uintptr_t)attribute, NULL};
   struct timeval t = {l->c->timeout / 1000, l->c->timeout % 1000 * 1000};
   LDAPMessage *found = NULL;
-  begin_step(l);
+  deadline_begin(&l->step);
   *error = LDAP_FILTER_ERROR;
   if (fill(text, filter, value))
     *error = ldap_search_ext_s(l->ldap, base, LDAP_SCOPE_SUBTREE, text, wanted, 0, NULL, NULL, &t,

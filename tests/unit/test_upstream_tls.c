@@ -195,6 +195,7 @@ static void open_place(struct place *p, const struct identity *server, const str
   tiny_start(&p->server, serve_tls, &p->tls, NULL);
   snprintf(url, sizeof url, "https://127.0.0.1:%d/mcp", p->server.port);
   client_open(&p->client, url);
+  p->client.target.connect_timeout_ms = 30000; /* the system's authorities take valgrind seconds */
   strcpy(p->ca_file, "/tmp/mcpauth-test-ca-XXXXXX");
   FILE *f = fdopen(mkstemp(p->ca_file), "w");
   PEM_write_X509(f, ca->certificate);
