@@ -7,11 +7,9 @@
  * long that takes tells nothing about the secrets. */
 #include <mcpauth/provider.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BODY = 48, FORM = BODY + 7, HEX = 64, FILE_MAX = 8 << 20, TOKENS_MAX = 20000 };
 
@@ -195,9 +193,6 @@ static int changed(void *arg, struct mcpauth_bytes content)
 static int check(const struct mcpauth_host *h, struct mcpauth_instance *self, const void *config)
 {
   struct state s = {self, ((const struct config *)config)->file, true, {NULL, 0, 0, NULL}};
-  if (access(s.file, F_OK) < 0 && errno == ENOENT)
-    return h->report(self, "file", "%s: No such file or directory; `mcpauth token create` makes it",
-                     s.file);
   int r = h->watch_file(self, s.file, FILE_MAX, changed, &s);
   tokens_free(&s.now);
   return r;

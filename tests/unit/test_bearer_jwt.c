@@ -519,10 +519,10 @@ static void options_that_contradict_each_other_are_refused(void **state)
   CHECK("issuer", config.issuers = LIST(near));
   CHECK("issuer", config.issuers = LIST(word));
   CHECK("issuer", config.issuers = LIST(two));
-  CHECK("", config.issuers = LIST(two); config.key_file = "/k");
-  CHECK("-", config.jwks_uri = "https://k"; config.key_file = "/k");
+  CHECK("", config.issuers = LIST(two); config.key_file = "/dev/null");
+  CHECK("-", config.jwks_uri = "https://k"; config.key_file = "/dev/null");
   CHECK("-", config.jwks_uri = "https://k"; config.shared_secret = s);
-  CHECK("-", config.shared_secret = s; config.key_file = "/k");
+  CHECK("-", config.shared_secret = s; config.key_file = "/dev/null");
   CHECK("jwks_uri", config.jwks_uri = "http://idp.example/k");
   CHECK("", config.jwks_uri = "http://[::1]:8080/k");
   CHECK("algorithms", config.algorithms = LIST(none));
