@@ -2,6 +2,7 @@
  * documents answer any origin and are not decided here. */
 #include <string.h>
 
+#include "http/headers.h"
 #include "hub/hub.h"
 
 /* scheme://host[:port] of RESOURCE equals ORIGIN. */
@@ -44,6 +45,18 @@ size_t origin_headers(const struct exchange *x, struct http_header *out)
   return ORIGIN_HEADERS;
 }
 
+/* Those that a tool's schema names (2026-07-28, x-mcp-header): which, only the client knows. */
+static void put_params(const struct exchange *x, struct buf *names)
+{
+  static const char prefix[] = "Mcp-Param-";
+  struct str rest = http_header(x->rq, "Access-Control-Request-Headers"), one;
+  while (str_next(&rest, ',', &one)) {
+    one = str_trim(one);
+    if (str_iis(str_slice(one, 0, sizeof prefix - 1), prefix) && header_token(one))
+      buf_printf(names, ", %.*s", STR_ARG(one));
+  }
+}
+
 size_t origin_preflight(const struct exchange *x, struct http_header *out)
 {
   static const char fixed[] =
@@ -58,6 +71,7 @@ size_t origin_preflight(const struct exchange *x, struct http_header *out)
       buf_printf(&names, ", %s", s->accept[i].name);
   for (size_t i = 0; i < s->forward_header.n; i++)
     buf_printf(&names, ", %s", s->forward_header.v[i]);
+  put_params(x, &names);
   struct str list = arena_str(x->rq->arena, buf_view(&names));
   buf_done(&names);
   size_t n = origin_headers(x, out);

@@ -186,6 +186,15 @@ def test_a_preflight_needs_no_credential_and_goes_no_further(notes, upstream):  
     assert upstream.requests == []
 
 
+def test_a_preflight_allows_the_parameters_that_a_tool_wants_as_headers(notes):
+    h, _ = notes
+    reply = h.request('OPTIONS', '/notes', headers={
+        'Origin': PUBLIC, 'Access-Control-Request-Method': 'POST',
+        'Access-Control-Request-Headers': 'authorization,mcp-param-region, mcp-param-a b,x-mcp-param-c,mcp-param-tenant'})
+    allowed = [name.strip() for name in reply.headers['Access-Control-Allow-Headers'].split(',')]
+    assert [name for name in allowed if 'param' in name] == ['mcp-param-region', 'mcp-param-tenant']
+
+
 def test_a_browser_may_read_the_challenge_and_the_session(notes):
     h, _ = notes
     exposed = h.call('/notes', headers={'Origin': PUBLIC}).headers['Access-Control-Expose-Headers']
