@@ -30,7 +30,10 @@ int host_check(const struct config_provider *p, const char **ret_option, struct 
 {
   struct err said = {""};
   struct mcpauth_instance i = {.provider = p, .report = &said};
-  if (p->table->check == NULL || p->table->check(&host_functions, &i, p->config) == 0)
+  loader_at_work = p->path;
+  bool good = p->table->check == NULL || p->table->check(&host_functions, &i, p->config) == 0;
+  loader_at_work = NULL;
+  if (good)
     return 0;
   if (ret_option)
     *ret_option = i.report_option;

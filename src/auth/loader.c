@@ -286,7 +286,9 @@ static bool loaded_from(int fd, const char *path)
   return same;
 }
 
-static int load(struct module *m, const char *path, const char *name, struct err *e)
+const char *volatile loader_at_work;
+
+static int load_file(struct module *m, const char *path, const char *name, struct err *e)
 {
   struct stat checked, loaded;
   AUTO_CLOSE int fd = open_judged(path, m->path, &checked, e);
@@ -306,6 +308,14 @@ static int load(struct module *m, const char *path, const char *name, struct err
   if (take_table(m, r, name, e) < 0)
     return err_prefix(e, "%s", m->path);
   return 0;
+}
+
+static int load(struct module *m, const char *path, const char *name, struct err *e)
+{
+  loader_at_work = path;
+  int r = load_file(m, path, name, e);
+  loader_at_work = NULL;
+  return r;
 }
 
 /* ---- the loader */

@@ -21,6 +21,9 @@ const struct mcpauth_provider *loader_open(struct loader *l, const char *name_or
                                            const char **ret_path, struct err *e);
 /* What the file of the module NAME, which loader_open has opened, says in its notes. */
 const struct elfnote *loader_note(const struct loader *l, const char *name);
+/* The file of the provider that is being loaded, or that checks its options, in this thread's
+ * process; else NULL.  For a handler that says whose crash it was. */
+extern const char *volatile loader_at_work;
 /* Names of the modules that are there, sorted, in ARENA. */
 size_t loader_names(struct loader *l, struct arena *arena, const char ***ret);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "auth/loader.h"
+#include "cli/blame.h"
 #include "cli/cli.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
@@ -130,7 +131,7 @@ static int check(const struct cli *cli, int argc, char **argv)
     return failed("memory", "there is not enough");
   if (choose_user(cli, &c, arena, &user) != CLI_OK)
     return CLI_FAILED;
-  CLEANUP(free_loader) struct loader *loader = loader_new(cli->plugindir, &e);
+  CLEANUP(free_loader) struct loader *loader = blame_loader(cli, &e);
   if (loader == NULL)
     return failed(cli->plugindir, e.text);
   return load(cli, &c, loader, arena, user);

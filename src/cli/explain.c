@@ -17,6 +17,7 @@
 
 #include "auth/authenticate.h"
 #include "auth/loader.h"
+#include "cli/blame.h"
 #include "http/challenge.h"
 #include "http/fetch.h"
 #include "oauth/resource.h"
@@ -93,7 +94,7 @@ static int load(struct explain *x)
 {
   struct err e = {""};
   struct config_report report = {0};
-  x->loader = loader_new(x->cli->plugindir, &e);
+  x->loader = blame_loader(x->cli, &e);
   if (x->loader == NULL)
     return fail(e.text);
   struct config_modules modules = loader_modules(x->loader);

@@ -1,5 +1,5 @@
 bin_PROGRAMS += mcpauth
-mcpauth_SOURCES = src/cli/main.c src/cli/cli.h
+mcpauth_SOURCES = src/cli/main.c src/cli/cli.h src/cli/blame.c src/cli/blame.h
 mcpauth_SOURCES += src/cli/jwt.c src/cli/jwt.h src/cli/jwt_jwk.c src/cli/jwt_key.c src/cli/jwt_mint.c
 mcpauth_SOURCES += src/cli/check.c src/cli/completion.c
 mcpauth_SOURCES += src/cli/explain.c src/cli/explain_rules.c src/cli/explain_rules.h

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "auth/loader.h"
+#include "cli/blame.h"
 #include "util/cleanup.h"
 #include "util/limits.h"
 
@@ -237,7 +238,7 @@ static int run(const struct cli *cli, int argc, char **argv)
   bool showing = argc == 3 && strcmp(argv[1], "show") == 0;
   if (!listing && !showing)
     return cli_usage(&cmd_provider, "it takes list, show, enable, disable, new or test");
-  struct loader *l = loader_new(cli->plugindir, &e);
+  struct loader *l = blame_loader(cli, &e);
   if (l == NULL) {
     fprintf(stderr, "mcpauth provider: %s\n", e.text);
     return CLI_FAILED;

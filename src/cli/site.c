@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth/loader.h"
+#include "cli/blame.h"
 #include "util/limits.h"
 
 static int no_check(void *self, const struct config_provider *p, const char **ret_option,
@@ -45,7 +46,7 @@ static int load(const struct cli *cli, struct site *s, struct err *e)
   s->report = arena_new(MIB(4));
   if (s->report == NULL)
     return err_set(e, "out of memory");
-  if ((s->loader = loader_new(cli->plugindir, e)) == NULL)
+  if ((s->loader = blame_loader(cli, e)) == NULL)
     return -1;
   modules = loader_modules(s->loader);
   modules.check = no_check;

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -247,6 +248,28 @@ def test_a_broken_provider_is_refused(maker, what):
     status, text = show(maker.make(**BROKEN[what]), 'odd')
     assert status == 1, text
     assert 'mcpauth provider: ' in text and len(text.strip()) > 30
+
+
+# ---- and that crashes
+
+def test_a_provider_that_crashes_while_it_is_loaded_is_named(maker):
+    status, text = show(maker.make(table='.options = (const void *)16,'), 'odd')
+    assert status == -signal.SIGSEGV
+    assert f'{maker.folder}/odd.so: the provider crashes' in text and 'provider test' in text
+
+
+def test_a_provider_that_crashes_while_it_checks_its_options_is_named(maker, tmp_path):
+    maker.make(table='.check = (void *)16,')
+    conf = tmp_path / 'conf'
+    conf.mkdir(mode=0o755)
+    (conf / 'hub.conf').write_text(
+        'hub { public_url http://127.0.0.1:8080 }\nprovider odd { }\n'
+        'service notes { path /notes; upstream http://127.0.0.1:9/mcp; auth required odd }\n')
+    (conf / 'hub.conf').chmod(0o644)
+    done = subprocess.run([BUILD / 'mcpauth', '--plugin-dir', maker.folder, '-c', conf, 'check'],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGSEGV
+    assert f'{maker.folder}/odd.so: the provider crashes' in done.stderr
 
 
 # ---- how it is reached (row 129)
