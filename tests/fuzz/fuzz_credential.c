@@ -83,10 +83,27 @@ static void check_found(const struct config_service *s, const struct mcpauth_cre
       abort();
 }
 
+static bool is_hex(char c)
+{
+  return c && strchr("0123456789abcdefABCDEF", c);
+}
+
+/* What a URL cannot hold is escaped, each byte by three. */
+static void check_escaped(struct str query, struct str out)
+{
+  if (out.n > 3 * query.n)
+    abort();
+  for (size_t i = 0; i < out.n; i++)
+    if (strchr("\"<>\\^`{|}", out.p[i]) ||
+        (out.p[i] == '%' && (i + 2 >= out.n || !is_hex(out.p[i + 1]) || !is_hex(out.p[i + 2]))))
+      abort();
+}
+
 static void check_forwarded(const struct config_service *s, struct str query, struct str out)
 {
-  if (out.n > query.n || (lists(s, ACCEPT_QUERY) && count_parameters(out, "token") != 0))
+  if (lists(s, ACCEPT_QUERY) && count_parameters(out, "token") != 0)
     abort();
+  check_escaped(query, out);
   for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
     if ((i > 0 || !lists(s, ACCEPT_QUERY)) &&
         count_parameters(out, forwarded[i]) != count_parameters(query, forwarded[i]))
