@@ -15,9 +15,7 @@ struct clients {
   json_t *all; /* list --json */
   enum store_result result;
   unsigned grants;
-  struct store_grant *ended; /* whose they were */
-  size_t n_ended, room;
-  bool no_memory;
+  struct grant_list ended; /* whose they were */
 };
 
 /* ---- list */
@@ -73,33 +71,11 @@ static int approve_work(void *arg, struct store_db *db)
   return x->result == STORE_FAILED ? -1 : 0;
 }
 
-static void note(void *arg, const struct store_grant *g)
-{
-  struct clients *x = arg;
-  if (x->n_ended == x->room) {
-    size_t room = x->room ? 2 * x->room : 64;
-    struct store_grant *bigger = arena_array(x->arena, room, sizeof *bigger);
-    if (bigger == NULL) {
-      x->no_memory = true;
-      return;
-    }
-    if (x->n_ended)
-      memcpy(bigger, x->ended, x->n_ended * sizeof *bigger);
-    x->ended = bigger;
-    x->room = room;
-  }
-  struct store_grant *copy = &x->ended[x->n_ended++];
-  *copy = (struct store_grant){.id = arena_str(x->arena, g->id),
-                               .issuer = arena_str(x->arena, g->issuer),
-                               .subject = arena_str(x->arena, g->subject)};
-  x->no_memory = x->no_memory || !copy->id.p || !copy->issuer.p || !copy->subject.p;
-}
-
 static int remove_work(void *arg, struct store_db *db)
 {
   struct clients *x = arg;
   struct store_grant_filter f = {.client = x->id};
-  if (store_grant_each(db, &f, note, x) != STORE_OK || x->no_memory)
+  if (grant_list_find(&x->ended, db, &f) < 0)
     return -1;
   x->result = store_client_remove(db, x->id, &x->grants);
   return x->result == STORE_FAILED ? -1 : 0;
@@ -120,14 +96,11 @@ static int approve(struct clients *x)
 
 static int remove_client(struct clients *x)
 {
-  int status = CLI_OK;
   if (store_site_run(&x->site, STORE_WRITE, remove_work, x) < 0)
     return CLI_FAILED;
   if (x->result != STORE_OK)
     return unknown(x);
-  for (size_t i = 0; i < x->n_ended; i++)
-    if (store_site_tell(&x->site, &x->ended[i]) < 0)
-      status = CLI_FAILED;
+  int status = grant_list_tell(&x->ended, &x->site);
   printf("removed, with %u grants\n", x->grants);
   return status;
 }
@@ -138,6 +111,7 @@ static int start(const struct cli *cli, const char *action, const char *id, bool
 {
   char command[32];
   struct clients x = {.id = str_of(id), .result = STORE_NONE, .arena = arena_new(MIB(256))};
+  x.ended.arena = x.arena;
   snprintf(command, sizeof command, "clients %.16s", action);
   int status = CLI_FAILED;
   if (x.arena && store_site_open(cli, command, true, &x.site) == 0) {

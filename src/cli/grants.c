@@ -34,45 +34,15 @@ struct grants {
   struct store_grant_filter filter;
   bool filtered, json;
   struct arena *arena;
-  /* what was found */
-  struct store_grant *found;
-  size_t n, room;
-  bool no_memory;
+  struct grant_list found;
 };
 
 /* ---- looking */
 
-static void keep(void *arg, const struct store_grant *g)
-{
-  struct grants *x = arg;
-  if (x->n == x->room) {
-    size_t room = x->room ? 2 * x->room : 64;
-    struct store_grant *bigger = arena_array(x->arena, room, sizeof *bigger);
-    if (bigger == NULL) {
-      x->no_memory = true;
-      return;
-    }
-    if (x->n)
-      memcpy(bigger, x->found, x->n * sizeof *bigger);
-    x->found = bigger;
-    x->room = room;
-  }
-  struct store_grant *copy = &x->found[x->n];
-  *copy = *g;
-  struct str *const texts[] = {&copy->id,     &copy->issuer,      &copy->subject,
-                               &copy->client, &copy->client_name, &copy->provider,
-                               &copy->scopes, &copy->service,     &copy->why};
-  for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-    *texts[i] = arena_str(x->arena, *texts[i]);
-    x->no_memory = x->no_memory || texts[i]->p == NULL;
-  }
-  x->n++;
-}
-
 static int find_work(void *arg, struct store_db *db)
 {
   struct grants *x = arg;
-  return store_grant_each(db, &x->filter, keep, x) == STORE_OK && !x->no_memory ? 0 : -1;
+  return grant_list_find(&x->found, db, &x->filter);
 }
 
 static json_t *describe(const struct store_grant *g)
@@ -99,8 +69,8 @@ static json_t *describe(const struct store_grant *g)
 static int list_json(const struct grants *x)
 {
   json_t *all = json_array();
-  for (size_t i = 0; i < x->n; i++)
-    json_array_append_new(all, describe(&x->found[i]));
+  for (size_t i = 0; i < x->found.n; i++)
+    json_array_append_new(all, describe(&x->found.v[i]));
   return show_json(all);
 }
 
@@ -110,8 +80,8 @@ static int list(struct grants *x)
     return list_json(x);
   printf("%-26s %-24s %-14s %-24s %-14s %-20s %s\n", "ID", "SUBJECT", "PROVIDER", "CLIENT",
          "SERVICE", "LAST USED", "STATE");
-  for (size_t i = 0; i < x->n; i++) {
-    const struct store_grant *g = &x->found[i];
+  for (size_t i = 0; i < x->found.n; i++) {
+    const struct store_grant *g = &x->found.v[i];
     char used[32];
     printf("%-26s %-24s %-14s %-24s %-14s %-20s %s\n", show_text(g->id, x->arena),
            show_text(g->subject, x->arena), show_text(g->provider, x->arena),
@@ -137,11 +107,11 @@ static void line_time(const char *name, int64_t value)
 
 static int show(struct grants *x)
 {
-  if (x->n == 0) {
+  if (x->found.n == 0) {
     fprintf(stderr, "mcpauth grants show: there is no such grant\n");
     return CLI_FAILED;
   }
-  const struct store_grant *g = &x->found[0];
+  const struct store_grant *g = &x->found.v[0];
   if (x->json)
     return show_json(describe(g));
   line(x, "id", g->id);
@@ -176,28 +146,25 @@ static bool end_one(struct store_db *db, const struct store_grant *g)
 static int revoke_work(void *arg, struct store_db *db)
 {
   struct grants *x = arg;
-  if (store_grant_each(db, &x->filter, keep, x) != STORE_OK || x->no_memory)
+  if (grant_list_find(&x->found, db, &x->filter) < 0)
     return -1;
-  for (size_t i = 0; i < x->n; i++)
-    if (!end_one(db, &x->found[i]))
+  for (size_t i = 0; i < x->found.n; i++)
+    if (!end_one(db, &x->found.v[i]))
       return -1;
   return 0;
 }
 
 static int revoke_all(struct grants *x)
 {
-  int status = CLI_OK;
   if (store_site_run(&x->site, STORE_WRITE, revoke_work, x) < 0)
     return CLI_FAILED;
-  for (size_t i = 0; i < x->n; i++)
-    if (store_site_tell(&x->site, &x->found[i]) < 0)
-      status = CLI_FAILED;
-  printf("%zu revoked\n", x->n);
-  if (x->n == 0)
+  int status = grant_list_tell(&x->found, &x->site);
+  printf("%zu revoked\n", x->found.n);
+  if (x->found.n == 0)
     fputs("mcpauth grants revoke: nothing that is alive matches: `mcpauth grants list` shows what "
           "is\n",
           stderr);
-  return x->n == 0 ? CLI_FAILED : status;
+  return x->found.n == 0 ? CLI_FAILED : status;
 }
 
 /* ---- the command line */
@@ -261,7 +228,7 @@ static const char *judge(struct grants *x, const struct action *a)
 
 static int start(const struct cli *cli, struct grants *x, const struct action *a)
 {
-  x->arena = arena_new(MIB(256));
+  x->arena = x->found.arena = arena_new(MIB(256));
   if (x->arena == NULL || store_site_open(cli, a->command, true, &x->site) < 0) {
     arena_free(x->arena);
     return CLI_FAILED;

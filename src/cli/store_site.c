@@ -101,6 +101,50 @@ int store_site_tell(const struct store_site *s, const struct store_grant *g)
   return -1;
 }
 
+/* ---- grants */
+
+static void keep(void *arg, const struct store_grant *g)
+{
+  struct grant_list *l = arg;
+  if (l->n == l->room) {
+    size_t room = l->room ? 2 * l->room : 64;
+    struct store_grant *bigger = arena_array(l->arena, room, sizeof *bigger);
+    if (bigger == NULL) {
+      l->no_memory = true;
+      return;
+    }
+    if (l->n)
+      memcpy(bigger, l->v, l->n * sizeof *bigger);
+    l->v = bigger;
+    l->room = room;
+  }
+  struct store_grant *copy = &l->v[l->n];
+  *copy = *g;
+  struct str *const texts[] = {&copy->id,     &copy->issuer,      &copy->subject,
+                               &copy->client, &copy->client_name, &copy->provider,
+                               &copy->scopes, &copy->service,     &copy->why};
+  for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+    *texts[i] = arena_str(l->arena, *texts[i]);
+    l->no_memory = l->no_memory || texts[i]->p == NULL;
+  }
+  l->n++;
+}
+
+int grant_list_find(struct grant_list *l, struct store_db *db,
+                    const struct store_grant_filter *filter)
+{
+  return store_grant_each(db, filter, keep, l) == STORE_OK && !l->no_memory ? 0 : -1;
+}
+
+int grant_list_tell(const struct grant_list *l, const struct store_site *s)
+{
+  int status = CLI_OK;
+  for (size_t i = 0; i < l->n; i++)
+    if (store_site_tell(s, &l->v[i]) < 0)
+      status = CLI_FAILED;
+  return status;
+}
+
 /* ---- output */
 
 const char *show_time(int64_t seconds, char out[32])

@@ -31,6 +31,20 @@ int store_site_run(const struct store_site *s, enum store_mode mode, store_work_
  */
 int store_site_tell(const struct store_site *s, const struct store_grant *g);
 
+/* Grants that were found, copied into ARENA. */
+struct grant_list {
+  struct arena *arena;
+  struct store_grant *v;
+  size_t n, room;
+  bool no_memory;
+};
+
+/* Adds those that FILTER lets through; -1 when the store or the memory fails. */
+int grant_list_find(struct grant_list *l, struct store_db *db,
+                    const struct store_grant_filter *filter);
+/* store_site_tell of each: CLI_OK or CLI_FAILED. */
+int grant_list_tell(const struct grant_list *l, const struct store_site *s);
+
 /* ---- output: what strangers named is shown, never obeyed by the terminal */
 
 /* "2026-11-21T04:08:29Z", or "-" for 0. */

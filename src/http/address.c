@@ -43,17 +43,10 @@ static bool last_word(struct str *list, struct str *ret)
   return true;
 }
 
-static bool is_port(struct str s)
-{
-  for (size_t i = 0; i < s.n; i++)
-    if (s.p[i] < '0' || s.p[i] > '9')
-      return false;
-  return s.n > 0 && s.n <= 5;
-}
-
 /* One hop's address: some proxies write the port too, "192.0.2.7:4711" and "[2001:db8::7]:4711". */
 static bool read_hop(struct str word, unsigned char bytes[16], struct str *ret)
 {
+  uint64_t n;
   bool v4, bracket = word.n && word.p[0] == '[';
   size_t colon = str_chr(word, ':'), end = bracket ? str_chr(word, ']') : colon;
   *ret = word;
@@ -61,7 +54,7 @@ static bool read_hop(struct str word, unsigned char bytes[16], struct str *ret)
     return true;
   *ret = str_slice(word, bracket, end);
   struct str rest = str_slice(word, end + bracket, word.n);
-  bool port = rest.n > 1 && rest.p[0] == ':' && is_port(str_slice(rest, 1, rest.n));
+  bool port = rest.n > 1 && rest.p[0] == ':' && str_u64(str_slice(rest, 1, rest.n), UINT16_MAX, &n);
   bool whole = bracket && end + 1 == word.n;
   return address_parse(*ret, bytes, &v4) && v4 == !bracket && (port || whole);
 }

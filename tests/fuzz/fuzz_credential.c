@@ -4,6 +4,7 @@
  *
  * The first byte of the input says which places the service lists; then the query's line, then
  * "name:value" a line. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,11 +84,6 @@ static void check_found(const struct config_service *s, const struct mcpauth_cre
       abort();
 }
 
-static bool is_hex(char c)
-{
-  return c && strchr("0123456789abcdefABCDEF", c);
-}
-
 /* What a URL cannot hold is escaped, each byte by three. */
 static void check_escaped(struct str query, struct str out)
 {
@@ -95,7 +91,8 @@ static void check_escaped(struct str query, struct str out)
     abort();
   for (size_t i = 0; i < out.n; i++)
     if (strchr("\"<>\\^`{|}", out.p[i]) ||
-        (out.p[i] == '%' && (i + 2 >= out.n || !is_hex(out.p[i + 1]) || !is_hex(out.p[i + 2]))))
+        (out.p[i] == '%' && (i + 2 >= out.n || !isxdigit((unsigned char)out.p[i + 1]) ||
+                             !isxdigit((unsigned char)out.p[i + 2]))))
       abort();
 }
 
